@@ -1,0 +1,1 @@
+"""One file per event library; each defines `Library`."""

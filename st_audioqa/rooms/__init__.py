@@ -1,0 +1,1 @@
+"""Rooms: geometry, materials, and the providers that draw them."""

@@ -1,0 +1,49 @@
+"""A small database of surface materials with published absorption and scattering.
+
+The values stand in `materials.csv`: random-incidence energy absorption coefficients and
+scattering coefficients in octave bands, with the source of each row named in the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from importlib import resources
+
+from st_audioqa.errors import unknown_name
+from st_audioqa.scene import Material
+
+__all__ = ["BANDS_HZ", "material", "material_names", "materials_for"]
+
+BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+"""Centres of the octave bands of every `Material`."""
+
+
+@functools.cache
+def _table() -> dict[str, tuple[Material, tuple[str, ...]]]:
+    text = resources.files("st_audioqa.rooms").joinpath("materials.csv").read_text("utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    table = {}
+    for row in rows:
+        absorption = tuple(float(row[f"a{band:.0f}"]) for band in BANDS_HZ)
+        scattering = tuple(float(row[f"s{band:.0f}"]) for band in BANDS_HZ)
+        found = Material(row["name"], absorption, scattering)
+        table[row["name"]] = (found, tuple(row["surfaces"].split("|")))
+    return table
+
+
+def material_names() -> list[str]:
+    """Names of all materials."""
+    return list(_table())
+
+
+def material(name: str) -> Material:
+    """The material of that name."""
+    if name not in _table():
+        raise unknown_name("material", name, _table())
+    return _table()[name][0]
+
+
+def materials_for(surface: str) -> list[Material]:
+    """Materials that fit a surface: wall, floor, ceiling, cabinet, table, sofa or shelf."""
+    return [found for found, surfaces in _table().values() if surface in surfaces]
