@@ -68,9 +68,7 @@ def intensity_vectors(
     return intensity, np.asarray(energy)
 
 
-def bin_directions(
-    audio: NDArray[np.floating], n_bins: int = N_BINS
-) -> tuple[Floats, Floats]:
+def bin_directions(audio: NDArray[np.floating], n_bins: int = N_BINS) -> tuple[Floats, Floats]:
     """Direction of arrival of each bin, measured from the intensity vector of one source.
 
     Points that are coherent (one plane wave dominates) and just after an onset (before the
@@ -89,10 +87,10 @@ def bin_directions(
         How much evidence a bin holds; 0 where it is silent.
     """
     hop = 400
-    intensity, energy = intensity_vectors(audio, hop=hop)
+    intensity, energy = intensity_vectors(audio.astype(np.float64), hop=hop)
     around = (3, 5)
     smooth = np.stack([ndimage.uniform_filter(axis, around) for axis in intensity])
-    mean_energy = ndimage.uniform_filter(energy, around)
+    mean_energy = np.maximum(ndimage.uniform_filter(energy, around), 0.0)
     floor = 1e-10 * max(float(mean_energy.max()), 1e-20)
     coherence = np.linalg.norm(smooth, axis=0) / (mean_energy + floor)
     log_energy = np.log(mean_energy + floor)
@@ -107,6 +105,6 @@ def bin_directions(
     which = np.minimum((np.arange(len(frame_weight)) * hop / per_bin).astype(int), n_bins - 1)
     vectors = np.zeros((n_bins, 3))
     np.add.at(vectors, which, frame_vectors)
-    total = np.bincount(which, frame_weight, n_bins)
+    total = np.bincount(which, frame_weight, n_bins).astype(np.float64)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0), total

@@ -130,12 +130,15 @@ def outline_mesh(outline: Floats, height_m: float) -> tuple[Floats, Ints, Ints]:
     """
     n = len(outline)
     low = np.column_stack([outline[:, 0], np.zeros(n), outline[:, 1]])
-    vertices = np.concatenate([low, low + [0.0, height_m, 0.0]])
+    vertices = np.concatenate([low, low + np.array([0.0, height_m, 0.0])])
     flat = _triangulate(outline)
     after = (np.arange(n) + 1) % n
     here = np.arange(n)
     walls = np.concatenate(
-        [np.stack([here, after, after + n], axis=1), np.stack([here, after + n, here + n], axis=1)]
+        [
+            np.stack([here, after, after + n], axis=1),
+            np.stack([here, after + n, here + n], axis=1),
+        ]
     )
     faces = np.concatenate([flat, flat[:, ::-1] + n, walls])
     surface = np.concatenate([np.zeros(len(flat)), np.ones(len(flat)), 2 + here, 2 + here])

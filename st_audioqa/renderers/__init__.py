@@ -1,0 +1,26 @@
+"""Renderers: from a scene's geometry and dry waveforms to first-order ambisonic audio.
+
+`ENGINES` names the engines of impulse responses; `listener_rirs` asks one for a source's
+trajectory, `render` convolves a waveform with the result, `mix` sums the sources, and the
+`check_*` functions reject what could not be heard or would jump.
+"""
+
+from st_audioqa.renderers.checks import check_levels, check_rirs
+from st_audioqa.renderers.crossfade import CROSSFADE, bin_weights, render
+from st_audioqa.renderers.engine import ENGINES, EngineError, RIREngine
+from st_audioqa.renderers.mix import mix
+from st_audioqa.renderers.rir import listener_rirs, rir_hash
+
+__all__ = [
+    "CROSSFADE",
+    "ENGINES",
+    "EngineError",
+    "RIREngine",
+    "bin_weights",
+    "check_levels",
+    "check_rirs",
+    "listener_rirs",
+    "mix",
+    "render",
+    "rir_hash",
+]

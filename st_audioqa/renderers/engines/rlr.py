@@ -1,0 +1,192 @@
+"""Any closed mesh by RLRAudioPropagation, the engine of SoundSpaces 2.0 (Chen et al. 2022).
+
+What is known of the engine was measured (version 0.0.1). The direct sound has the gain
+1.0185 / sqrt(r^2 + 0.1), falls on whole samples and travels at 344 m/s. The absorption of
+materials acts on energy: the decay follows Eyring's formula within a few per cent. One thread
+and a fresh context per trajectory make the output repeat to the bit; the engine draws its rays
+from a fixed seed of its own, so the `seed` of a query changes nothing.
+
+With temporal coherence consecutive positions share rays, which keeps the late part from
+flickering along a trajectory. The direct sound is never shared; early reflections may lag a
+jump of some metres by a few positions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.errors import RejectedDraw
+from st_audioqa.renderers.acoustics import mean_absorption
+from st_audioqa.renderers.engine import checked_query, find_preset
+from st_audioqa.renderers.engines._rlr_library import Context, load, package_version
+from st_audioqa.rooms.materials import BANDS_HZ
+from st_audioqa.scene import Material, Room
+
+__all__ = ["PRESETS", "Engine", "Preset"]
+
+MIN_RAY_EFFICIENCY = 0.95
+"""In a closed room every ray stays inside; a listener outside or a missing wall costs rays."""
+
+_K = math.sqrt(4.0 * math.pi)
+TO_AMBIX: NDArray[np.float32] = np.array(
+    [
+        [_K, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, -_K / math.sqrt(3.0)],
+        [0.0, _K / math.sqrt(3.0), 0.0, 0.0],
+        [0.0, 0.0, -_K / math.sqrt(3.0), 0.0],
+    ],
+    dtype=np.float32,
+)
+"""The engine's (W, world y, world z, world x), orthonormal, to AmbiX with -z in front."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What trades accuracy for time."""
+
+    rays: int
+    frequency_bands: int
+    temporal_coherence: bool = True
+
+
+PRESETS = {
+    "fast": Preset(rays=100, frequency_bands=4),
+    "default": Preset(rays=500, frequency_bands=4),
+    "reference": Preset(rays=5000, frequency_bands=8),
+}
+
+
+class Engine:
+    """The `rlr` engine (see `RIREngine`).
+
+    Parameters
+    ----------
+    preset : str
+        "fast", "default" or "reference".
+
+    Raises
+    ------
+    MissingPackageError
+        If the package rlr-audio-propagation is not installed.
+    UserError
+        If there is no preset of that name, or the engine does not run on this platform.
+    """
+
+    name = "rlr"
+    shapes = frozenset({"shoebox", "mesh"})
+
+    def __init__(self, preset: str = "default") -> None:
+        self._preset = find_preset(self.name, PRESETS, preset)
+        load()  # so that a missing library is told now and not at the first scene
+        self.preset = preset
+        self.version = package_version()
+
+    def rirs(
+        self,
+        room: Room,
+        listener_position: ArrayLike,
+        source_positions: ArrayLike,
+        *,
+        seed: int,
+    ) -> NDArray[np.float32]:
+        """Impulse responses (see `RIREngine.rirs`).
+
+        Raises
+        ------
+        RejectedDraw
+            "leaky_room" if rays leave the room, "silent_rir" if nothing arrives, "bad_rir" if
+            samples are not finite.
+        EngineError
+            If the engine returns an error code.
+        """
+        listener, sources = checked_query(self, room, listener_position, source_positions)
+        with Context(
+            load(),
+            sampleRate=SAMPLE_RATE,
+            directSHOrder=1,
+            indirectSHOrder=1,
+            frequencyBands=self._preset.frequency_bands,
+            indirectRayCount=self._preset.rays,
+            indirectRayDepth=ray_depth(float(mean_absorption(room)[BANDS_HZ.index(1000.0)])),
+            temporalCoherence=self._preset.temporal_coherence,
+            threadCount=1,
+        ) as context:
+            _add_room(context, room)
+            context.add_listener(listener)
+            found = [_response(context, position) for position in sources]
+        length = max(response.shape[1] for response in found)
+        rirs = np.zeros((len(found), 4, length), dtype=np.float32)
+        for rir, response in zip(rirs, found, strict=True):
+            rir[:, : response.shape[1]] = TO_AMBIX @ response
+        return rirs
+
+
+def ray_depth(absorption: float) -> int:
+    """Reflections after which a ray has lost 60 dB, from 20 to 400.
+
+    A ray keeps (1 - absorption) of its energy at each reflection, so it takes
+    13.8 / -ln(1 - absorption) of them, in a room of any size.
+    """
+    loss = -math.log1p(-min(absorption, 1.0 - 1e-9))
+    return min(max(math.ceil(math.log(1e6) / max(loss, 1e-9)), 20), 400)
+
+
+def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Impulse response in the engine's axes, known to be usable [shape=(4, n)]."""
+    response = context.simulate(position)
+    efficiency = context.ray_efficiency()
+    where = f"source at {position.round(3).tolist()}"
+    if not efficiency > MIN_RAY_EFFICIENCY:
+        raise RejectedDraw("leaky_room", f"{where}: {efficiency:.2f} of the rays stay inside")
+    if not np.isfinite(response).all():
+        raise RejectedDraw("bad_rir", where)
+    if not response.any():
+        raise RejectedDraw("silent_rir", where)
+    return response
+
+
+def _add_room(context: Context, room: Room) -> None:
+    labels = [_label(i) for i in range(len(room.materials))]
+    database = {"materials": list(map(_material_entry, labels, room.materials))}
+    parts = {
+        label: room.faces[room.face_material == i]
+        for i, label in enumerate(labels)
+        if (room.face_material == i).any()
+    }
+    with tempfile.TemporaryDirectory(prefix="st_audioqa-") as folder:
+        path = Path(folder, "materials.json")
+        path.write_text(json.dumps(database), "utf-8")
+        context.set_mesh(path, room.vertices, parts)
+
+
+def _label(index: int) -> str:
+    """A label per material; the engine looks for substrings, so all are of one length."""
+    return f"surface{index:06d}"
+
+
+def _material_entry(label: str, material: Material) -> dict[str, object]:
+    """A material as the engine's database has it: bands as [frequency, value, ...]."""
+
+    def curve(values: tuple[float, ...]) -> list[float]:
+        return [number for pair in zip(BANDS_HZ, values, strict=True) for number in pair]
+
+    nothing = curve((0.0,) * len(BANDS_HZ))
+    return {
+        "name": label,
+        "labels": [label],
+        "absorption": curve(material.absorption),
+        "scattering": curve(material.scattering),
+        "transmission": nothing,
+        "damping": nothing,
+        # The engine wants both; they matter for transmission only.
+        "density": 1000.0,
+        "speed": 1500.0,
+    }

@@ -1,0 +1,169 @@
+"""Where a listener can stand, where a source can be, and the paths a source can take.
+
+All functions draw candidates by rejection and return those that are valid; a draw that finds
+none is a `RejectedDraw`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.conventions import BIN_TIMES_S, DURATION_S
+from st_audioqa.errors import RejectedDraw
+from st_audioqa.rooms.geometry import (
+    box_distance,
+    outline_distance,
+    points_in_outline,
+    segments_blocked,
+)
+from st_audioqa.scene import Room
+
+__all__ = ["Limits", "line_of_sight", "linear_paths", "place_listener", "static_positions"]
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+
+_BATCH = 256
+_MAX_BATCHES = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a placement has to keep to; metres and metres per second."""
+
+    distance_m: tuple[float, float] = (0.3, 4.98)
+    """Nearest and farthest that a source may be from the listener, in every bin."""
+    wall_clearance_m: float = 0.25
+    furniture_clearance_m: float = 0.15
+    floor_clearance_m: float = 0.2
+    ceiling_clearance_m: float = 0.2
+    listener_clearance_m: float = 0.5
+    """Listener to walls and furniture."""
+    listener_height_m: tuple[float, float] = (1.1, 1.75)
+    speed_m_s: tuple[float, float] = (0.2, 2.0)
+    min_line_of_sight: float = 1.0
+    """Least share of bins in which nothing stands between source and listener."""
+
+
+def place_listener(room: Room, rng: np.random.Generator, limits: Limits) -> Floats:
+    """Ear position of a standing or sitting listener [shape=(3,)]."""
+    low, high = room.floor.min(axis=0), room.floor.max(axis=0)
+    for _ in range(_MAX_BATCHES):
+        spot = rng.uniform(low, high, size=(_BATCH, 2))
+        height = rng.uniform(*limits.listener_height_m, size=_BATCH)
+        points = np.column_stack([spot[:, 0], height, spot[:, 1]])
+        standing = room.obstacles.copy()
+        standing[:, 0, 1], standing[:, 1, 1] = 0.0, room.height_m
+        free = (
+            points_in_outline(spot, room.floor)
+            & (outline_distance(spot, room.floor) >= limits.listener_clearance_m)
+            & (box_distance(points, standing) >= limits.listener_clearance_m)
+        )
+        if free.any():
+            return points[np.argmax(free)]
+    raise RejectedDraw("no_listener_position", room.info.name)
+
+
+def static_positions(
+    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+) -> Floats:
+    """Up to `count` valid source positions [shape=(n, 3)], at least one."""
+    found: list[Floats] = []
+    total = 0
+    for _ in range(_MAX_BATCHES):
+        points = _points_around(room, listener, rng, limits, _BATCH)
+        points = points[_free(room, points, limits)]
+        seen = line_of_sight(room, listener, points)
+        points = points[seen >= limits.min_line_of_sight]
+        found.append(points)
+        total += len(points)
+        if total >= count:
+            break
+    if total == 0:
+        raise RejectedDraw("no_source_position", room.info.name)
+    return np.concatenate(found)[:count]
+
+
+def linear_paths(
+    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+) -> tuple[Floats, Floats]:
+    """Up to `count` straight paths at constant speed over the whole scene, at least one.
+
+    Returns
+    -------
+    ends : ndarray [shape=(n, 2, 3)]
+        Positions at 0 s and 10 s.
+    positions : ndarray [shape=(n, 40, 3)]
+        Positions at the bin centres.
+    """
+    found: list[tuple[Floats, Floats]] = []
+    total = 0
+    for _ in range(_MAX_BATCHES):
+        points = _points_around(room, listener, rng, limits, 2 * _BATCH)
+        points = points[_free(room, points, limits)]
+        half = len(points) // 2
+        ends = np.stack([points[:half], points[half : 2 * half]], axis=1)
+        speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
+        ends = ends[(speed >= limits.speed_m_s[0]) & (speed <= limits.speed_m_s[1])]
+        clear = ~segments_blocked(ends[:, 0], ends[:, 1], room.floor, room.obstacles)
+        ends = ends[clear]
+        along = (BIN_TIMES_S / DURATION_S)[None, :, None]
+        positions = ends[:, :1] + along * (ends[:, 1:] - ends[:, :1])
+        good = _free(room, positions, limits).all(axis=1)
+        distance = np.linalg.norm(positions - listener, axis=-1)
+        good &= (distance >= limits.distance_m[0]).all(axis=1)
+        good &= (distance <= limits.distance_m[1]).all(axis=1)
+        ends, positions = ends[good], positions[good]
+        seen = line_of_sight(room, listener, positions).mean(axis=1)
+        keep = seen >= limits.min_line_of_sight
+        found.append((ends[keep], positions[keep]))
+        total += int(keep.sum())
+        if total >= count:
+            break
+    if total == 0:
+        raise RejectedDraw("no_source_path", room.info.name)
+    all_ends, all_positions = (np.concatenate(part) for part in zip(*found, strict=True))
+    return all_ends[:count], all_positions[:count]
+
+
+def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
+    """Whether nothing stands between the listener and each position [shape=(...,)]."""
+    return ~segments_blocked(listener, positions, room.floor, room.obstacles)
+
+
+def _free(room: Room, points: Floats, limits: Limits) -> Bools:
+    """Whether points keep clear of walls, floor, ceiling and furniture."""
+    spot, height = points[..., [0, 2]], points[..., 1]
+    return np.asarray(
+        points_in_outline(spot, room.floor)
+        & (outline_distance(spot, room.floor) >= limits.wall_clearance_m)
+        & (box_distance(points, room.obstacles) >= limits.furniture_clearance_m)
+        & (height >= limits.floor_clearance_m)
+        & (height <= room.height_m - limits.ceiling_clearance_m)
+    )
+
+
+def _points_around(
+    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+) -> Floats:
+    """Points within reach of the listener, equally often at every distance.
+
+    Half of the directions are spread over the sphere, half over the horizon, so that sources
+    far above and below come up as well as level ones.
+    """
+    distance = rng.uniform(*limits.distance_m, size=count)
+    azimuth = rng.uniform(-np.pi, np.pi, size=count)
+    flat = rng.uniform(-0.25, 0.25, size=count)
+    round_ = np.arcsin(rng.uniform(-1.0, 1.0, size=count))
+    elevation = np.where(np.arange(count) % 2 == 0, flat, round_)
+    offset = np.column_stack(
+        [
+            -np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation),
+            -np.cos(elevation) * np.cos(azimuth),
+        ]
+    )
+    return listener + distance[:, None] * offset

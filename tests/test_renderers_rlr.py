@@ -1,0 +1,196 @@
+"""The RLR engine: occlusion, coherence, refusals, and the console."""
+
+import dataclasses
+import importlib.util
+import itertools
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_renderers_support import (
+    CENTRE,
+    SPEED,
+    needs_rlr,
+    plain,
+    shoebox,
+    t20,
+)
+
+from st_audioqa.conventions import N_BINS, SAMPLE_RATE, angular_distance_deg, to_listener
+from st_audioqa.errors import MissingPackageError, RejectedDraw, UserError
+from st_audioqa.renderers import ENGINES, EngineError
+from st_audioqa.renderers.acoustics import decay_rates
+from st_audioqa.renderers.engines import _rlr_library
+from st_audioqa.renderers.engines.rlr import ray_depth
+
+Engine = ENGINES.get("rlr")
+
+
+def rlr(test):
+    for mark in needs_rlr:
+        test = mark(test)
+    return test
+
+
+@rlr
+def test_a_box_in_between_hides_the_source():
+    box = ((2.8, 0.0, 1.0), (3.2, 3.0, 4.0))
+    listener, source = np.array([1.5, 1.5, 2.5]), [[4.5, 1.5, 2.5]]
+    clear, hidden = (
+        Engine("fast").rirs(shoebox(0.3, obstacles=obstacles), listener, source, seed=0)[0, 0]
+        for obstacles in ((), (box,))
+    )
+    arrival = round(3.0 / SPEED * SAMPLE_RATE)
+    assert clear[arrival] > 0.3
+    assert np.abs(hidden[: arrival + 2]).max() < 1e-6
+    assert 10 * np.log10((clear**2).sum() / (hidden**2).sum()) > 3.0
+
+
+@rlr
+def test_every_position_of_a_trajectory_is_honoured():
+    positions = np.linspace([1.0, 1.2, 1.0], [5.0, 1.9, 4.2], N_BINS)
+    listener = np.array([2.0, 1.5, 3.9])
+    rirs = Engine("fast").rirs(shoebox(0.3), listener, positions, seed=0)
+    vectors = to_listener(positions, listener, 0.0)
+    for rir, vector in zip(rirs, vectors, strict=True):
+        distance = np.linalg.norm(vector)
+        at = round(distance / SPEED * SAMPLE_RATE)
+        assert np.abs(rir[0, :at]).max() < 1e-3
+        w, y, z, x = rir[:, at]
+        assert w == pytest.approx(1.0185 / np.sqrt(distance**2 + 0.1), rel=0.03)
+        assert angular_distance_deg([x, y, z], vector) < 0.2
+
+
+@rlr
+def test_late_part_keeps_still_along_a_trajectory():
+    positions = np.linspace([1.0, 1.2, 1.0], [2.5, 1.2, 1.0], 16)
+    rirs = Engine("fast").rirs(shoebox(0.1), CENTRE, positions, seed=0)
+    late = []
+    for rir, position in zip(rirs, positions, strict=True):
+        at = round(np.linalg.norm(position - CENTRE) / SPEED * SAMPLE_RATE)
+        late.append(rir[0, at + 2560 : at + 12800])
+    alike = [np.corrcoef(before, after)[0, 1] for before, after in itertools.pairwise(late)]
+    assert min(alike) > 0.7
+    assert min(alike[6:]) > 0.95
+
+
+@rlr
+def test_materials_reach_the_engine():
+    """Many materials with the same word in their names, of which the last one counts."""
+    others = [plain(0.9, name=f"wood {i}") for i in range(12)]
+    room = dataclasses.replace(
+        shoebox(),
+        materials=(*others, plain(0.2, name="wood")),
+        face_material=np.full(12, 12),
+    )
+    rir = Engine("default").rirs(room, CENTRE, [[1.0, 1.2, 1.0]], seed=0)[0, 0]
+    eyring = np.log(1e6) / decay_rates(room, 90.0)[3]
+    assert t20(rir) == pytest.approx(eyring, rel=0.12)
+
+
+@rlr
+def test_seed_changes_nothing():
+    engine, room = Engine("fast"), shoebox(0.5)
+    first, second = (engine.rirs(room, CENTRE, [[1.0, 1.2, 1.0]], seed=seed) for seed in (1, 2))
+    np.testing.assert_array_equal(first, second)
+
+
+@rlr
+def test_open_rooms_are_rejected():
+    room = shoebox()
+    open_room = dataclasses.replace(
+        room, faces=room.faces[:10], face_material=room.face_material[:10]
+    )
+    with pytest.raises(RejectedDraw, match="leaky_room"):
+        Engine("fast").rirs(open_room, CENTRE, [[1.0, 1.2, 1.0]], seed=0)
+
+
+@rlr
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (np.zeros((4, 0), np.float32), "silent_rir"),
+        (np.zeros((4, 9), np.float32), "silent_rir"),
+        (np.full((4, 9), np.nan, np.float32), "bad_rir"),
+    ],
+)
+def test_useless_responses_are_rejected(monkeypatch, response, reason):
+    monkeypatch.setattr(_rlr_library.Context, "simulate", lambda self, position: response)
+    monkeypatch.setattr(_rlr_library.Context, "ray_efficiency", lambda self: 1.0)
+    with pytest.raises(RejectedDraw) as raised:
+        Engine("fast").rirs(shoebox(), CENTRE, [[1.0, 1.2, 1.0]], seed=0)
+    assert raised.value.reason == reason
+
+
+@rlr
+def test_error_codes_become_errors(tmp_path):
+    with (
+        pytest.raises(EngineError, match="error 20"),
+        _rlr_library.Context(_rlr_library.load()) as context,
+    ):
+        context.set_mesh(tmp_path / "nowhere.json", np.zeros((0, 3)), {})
+    with pytest.raises(TypeError, match="no setting 'rayCount'"):
+        _rlr_library.Context(_rlr_library.load(), rayCount=3)
+
+
+@rlr
+def test_nothing_reaches_the_console():
+    program = (
+        "from test_renderers_support import CENTRE, shoebox\n"
+        "from st_audioqa.renderers import ENGINES\n"
+        "print('before')\n"
+        "ENGINES.get('rlr')('fast').rirs(shoebox(0.9), CENTRE, [CENTRE + 1], seed=0)\n"
+        "print('after')\n"
+    )
+    here = Path(__file__).parent
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{here}:{here.parent}"},
+    )
+    assert (result.stdout, result.stderr) == ("before\nafter\n", "")
+
+
+def test_console_comes_back_after_an_error(capfd):
+    def fail():
+        with _rlr_library._quiet():
+            os.write(1, b"lost")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    os.write(1, b"kept")
+    assert capfd.readouterr().out == "kept"
+
+
+def test_missing_package_is_told_with_its_pip_line(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'st_audioqa\[soundspaces\]'"):
+        Engine("fast")
+
+
+def test_other_platforms_are_told(monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    with pytest.raises(UserError, match="Linux x86-64 only"):
+        Engine("fast")
+
+
+def test_broken_library_is_told(tmp_path):
+    broken = tmp_path / "library.so"
+    broken.write_bytes(b"not a library")
+    with pytest.raises(UserError, match="cannot load its library"):
+        _rlr_library._open(broken)
+
+
+def test_ray_depth_reaches_60_db():
+    assert ray_depth(0.1) == 132
+    assert ray_depth(0.0) == 400
+    assert ray_depth(1.0) == 20
