@@ -1,1 +1,7 @@
-"""One file per event library; each defines `Library`."""
+"""One file per event library; each defines `Library`.
+
+To add one, write `libraries/<name>.py` with a class `Library` that does what
+`st_audioqa.events.library.EventLibrary` says; `draw_label` and `draw_level` of that module do
+the part all libraries share. Other packages add theirs through the entry-point group
+"st_audioqa.events".
+"""

@@ -1,0 +1,110 @@
+"""Where sound events come from.
+
+A library draws events and turns an event into its waveform again. To add one, see
+`st_audioqa.events.libraries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.errors import RejectedDraw
+from st_audioqa.events.labels import label as find_label
+from st_audioqa.events.labels import related
+from st_audioqa.registry import Registry
+from st_audioqa.scene import Event
+
+__all__ = ["LIBRARIES", "EventLibrary", "draw_label", "draw_level"]
+
+LIBRARIES = Registry(
+    "event library", "st_audioqa.events.libraries", "Library", "st_audioqa.events"
+)
+
+
+class EventLibrary(Protocol):
+    """A source of events of `DURATION_S` at `SAMPLE_RATE`.
+
+    An implementation is built as `Library(path=None, level_dbfs=-26.0, level_spread_db=3.0)`.
+    No clip belongs to more than one split.
+    """
+
+    name: str
+    version: str
+
+    def labels(self, split: str) -> list[str]:
+        """Display names of the labels that name a source in that split, sorted."""
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        split: str,
+        label: str | None = None,
+        avoid: Collection[str] = (),
+    ) -> Event:
+        """Draw an event.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The only source of randomness.
+        split : str
+        label : str, optional
+            Display name of the label the event is to have; any label if left out.
+        avoid : collection of str
+            Display names; the event's label is related to none of them.
+
+        Raises
+        ------
+        RejectedDraw
+            "no_event" where no label of the split will do; libraries of recordings may add
+            reasons of their own.
+        UserError
+            If `label` or one of `avoid` is no AudioSet label.
+        """
+
+    def waveform(self, event: Event) -> NDArray[np.float32]:
+        """The sound of an event, mono at `SAMPLE_RATE`, from the event's fields alone.
+
+        Returns
+        -------
+        ndarray [shape=(SCENE_SAMPLES,)]
+            Its active level is `event.level_dbfs`. It is not clipped: short impulses at that
+            level may have peaks beyond 1.
+        """
+
+
+def draw_label(
+    rng: np.random.Generator,
+    labels: Iterable[str],
+    label: str | None,
+    avoid: Collection[str],
+) -> str:
+    """Draw uniformly among the labels a draw may have (see `EventLibrary.draw`).
+
+    Raises
+    ------
+    RejectedDraw
+        "no_event" where there is none.
+    UserError
+        If `label` is no AudioSet label.
+    """
+    wanted = None if label is None else find_label(label).name
+    allowed = [
+        name
+        for name in labels
+        if wanted in (None, name) and not any(related(name, other) for other in avoid)
+    ]
+    if not allowed:
+        raise RejectedDraw(
+            "no_event", f"no label fits {label or 'any label'} while avoiding {sorted(avoid)}"
+        )
+    return allowed[int(rng.integers(len(allowed)))]
+
+
+def draw_level(rng: np.random.Generator, level_dbfs: float, level_spread_db: float) -> float:
+    """Draw a level uniformly in `level_dbfs` +- `level_spread_db`."""
+    return float(rng.uniform(level_dbfs - level_spread_db, level_dbfs + level_spread_db))

@@ -1,0 +1,22 @@
+"""Synthetic sound events: one small function for each class, grouped by nature.
+
+To add a class, write its function into the file of its nature and decorate it with
+`@sound("AudioSet display name")`. No class may be related to another one in the ontology, as
+two sources of a scene would then share a label.
+"""
+
+from st_audioqa.events.synth import animals, household, human, machines, music, nature, signals
+from st_audioqa.events.synth.catalogue import SOUNDS, sound, synthesise
+
+__all__ = [
+    "SOUNDS",
+    "animals",
+    "household",
+    "human",
+    "machines",
+    "music",
+    "nature",
+    "signals",
+    "sound",
+    "synthesise",
+]
