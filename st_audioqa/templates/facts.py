@@ -1,0 +1,182 @@
+"""What is clearly true of a scene: the classes, changes and relations that rules speak of.
+
+Guard bands decide what is clear. A class holds at an anchor when it is the same in every bin of
+the anchor's window and would still be with every bin moved a little to either side. A change is
+the mean over the last second minus the mean over the first, azimuth followed bin by bin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.conventions import (
+    ANCHORS,
+    DISTANCE_BIN_M,
+    DISTANCE_BINS,
+    LEVEL_ELEVATION_DEG,
+    azimuth_change_deg,
+    distance_bin,
+    elevation_class,
+    sector,
+    wrap_deg,
+)
+from st_audioqa.scene import Scene, SourceTrack
+
+__all__ = ["ATTRIBUTES", "Guards", "SceneFacts", "SourceFacts"]
+
+Floats = NDArray[np.floating]
+
+ATTRIBUTES = ("azimuth", "elevation", "distance")
+
+
+@dataclass(frozen=True)
+class Guards:
+    """Guard bands of questions; degrees and metres (defaults as in the bundled recipes)."""
+
+    azimuth_guard_deg: float = 5.0
+    elevation_guard_deg: float = 3.0
+    distance_guard_m: float = 0.1
+    min_azimuth_change_deg: float = 20.0
+    min_elevation_change_deg: float = 10.0
+    min_distance_change_m: float = 0.5
+    azimuth_margin_deg: float = 10.0
+    elevation_margin_deg: float = 5.0
+    distance_margin_m: float = 0.25
+    min_active_bins: int = 2
+
+    def min_change(self, attribute: str) -> float:
+        """Least change of an attribute that is asked about."""
+        return {
+            "azimuth": self.min_azimuth_change_deg,
+            "elevation": self.min_elevation_change_deg,
+            "distance": self.min_distance_change_m,
+        }[attribute]
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """One source of a scene."""
+
+    source: SourceTrack
+    name: str
+    guards: Guards
+
+    def audible(self, anchor: str) -> bool:
+        """Whether the source sounds in enough bins of an anchor's window."""
+        active = self.source.activity[list(ANCHORS[anchor])].sum()
+        return bool(active >= self.guards.min_active_bins)
+
+    @cached_property
+    def audible_at_all(self) -> bool:
+        """Whether it sounds in at least two windows, or in a tenth of all bins."""
+        windows = sum(self.audible(anchor) for anchor in ANCHORS)
+        return windows >= 2 or bool(self.source.activity.mean() >= 0.1)
+
+    def place(self, attribute: str, anchor: str) -> int | None:
+        """Sector, elevation class or distance bin at an anchor; None where it is not clear."""
+        return self._places[attribute][anchor] if self.audible(anchor) else None
+
+    def change(self, attribute: str) -> float | None:
+        """Change from beginning to end; None where the source is silent at either."""
+        if self.audible("beginning") and self.audible("end"):
+            return self._changes[attribute]
+        return None
+
+    def change_sign(self, attribute: str) -> int | None:
+        """1 or -1 for a clear change, 0 for none at all, None where it is not clear.
+
+        Positive is counterclockwise, upward, farther.
+        """
+        change = self.change(attribute)
+        if change is None:
+            return None
+        least = self.guards.min_change(attribute)
+        if abs(change) >= least:
+            return 1 if change > 0 else -1
+        return 0 if abs(change) <= least / 4 else None
+
+    @cached_property
+    def _places(self) -> dict[str, dict[str, int | None]]:
+        source, guards = self.source, self.guards
+        sectors = sector(source.azimuth_deg)
+        from_centre = np.abs(wrap_deg(source.azimuth_deg - 45.0 * sectors))
+        bins = distance_bin(source.distance_m)
+        inside = source.distance_m - DISTANCE_BIN_M * bins
+        to_edge = np.where(
+            bins == 0, DISTANCE_BIN_M - inside, np.minimum(inside, DISTANCE_BIN_M - inside)
+        )
+        to_level = np.abs(np.abs(source.elevation_deg) - LEVEL_ELEVATION_DEG)
+        columns = {
+            "azimuth": (sectors, from_centre <= 22.5 - guards.azimuth_guard_deg),
+            "elevation": (
+                elevation_class(source.elevation_deg),
+                to_level >= guards.elevation_guard_deg,
+            ),
+            "distance": (
+                bins,
+                (to_edge >= guards.distance_guard_m) & (bins < len(DISTANCE_BINS)),
+            ),
+        }
+        return {
+            attribute: {
+                anchor: _constant(classes[list(window)], clear[list(window)])
+                for anchor, window in ANCHORS.items()
+            }
+            for attribute, (classes, clear) in columns.items()
+        }
+
+    @cached_property
+    def _changes(self) -> dict[str, float]:
+        tracks = {
+            "azimuth": azimuth_change_deg(self.source.azimuth_deg),
+            "elevation": self.source.elevation_deg,
+            "distance": self.source.distance_m,
+        }
+        first, last = list(ANCHORS["beginning"]), list(ANCHORS["end"])
+        return {
+            name: float(track[last].mean() - track[first].mean())
+            for name, track in tracks.items()
+        }
+
+
+@dataclass(frozen=True)
+class SceneFacts:
+    """A scene with its sources, and how two of them relate."""
+
+    scene: Scene
+    sources: tuple[SourceFacts, ...]
+    guards: Guards
+
+    def relation(self, attribute: str, anchor: str) -> int | None:
+        """How the first source lies to the second at an anchor; None where it is not clear.
+
+        1 where it is counterclockwise of it (by less than half a turn), higher, or farther;
+        -1 where it is clockwise of it, lower, or closer.
+        """
+        first, second = self.sources
+        if not (first.audible(anchor) and second.audible(anchor)):
+            return None
+        window = list(ANCHORS[anchor])
+        a, b = first.source, second.source
+        if attribute == "azimuth":
+            difference = wrap_deg(a.azimuth_deg - b.azimuth_deg)[window]
+            margin = self.guards.azimuth_margin_deg
+            clear = (np.abs(difference) >= margin) & (np.abs(difference) <= 180.0 - margin)
+        elif attribute == "elevation":
+            difference = (a.elevation_deg - b.elevation_deg)[window]
+            clear = np.abs(difference) >= self.guards.elevation_margin_deg
+        else:
+            difference = (a.distance_m - b.distance_m)[window]
+            clear = np.abs(difference) >= self.guards.distance_margin_m
+        return _constant(np.sign(difference).astype(np.int64), clear)
+
+
+def _constant(classes: NDArray[np.int64], clear: NDArray[np.bool_]) -> int | None:
+    """The one class that holds in every bin, where every bin is clear."""
+    if clear.all() and (classes == classes[0]).all():
+        return int(classes[0])
+    return None

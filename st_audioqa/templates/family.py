@@ -1,0 +1,115 @@
+"""Question families as data: what each TOML file in `families/` may say."""
+
+from __future__ import annotations
+
+import functools
+import string
+import sys
+from importlib import resources
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from st_audioqa.conventions import ANCHORS, Configuration
+from st_audioqa.errors import UserError
+from st_audioqa.templates.rules import RULES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["ANCHOR_WORDS", "Family", "Kind", "load_families", "parse_family"]
+
+ANCHOR_WORDS = {"beginning": "at the beginning", "middle": "at the middle", "end": "at the end"}
+"""How an anchor is spoken in the slot {anchor}."""
+
+_SLOTS = {"name", "first", "second", "value", "relation", "opposite", "anchor"}
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kind(_Data):
+    """One kind of question: a rule, an attribute and its wordings for one question type."""
+
+    id: str
+    type: Literal["A", "B", "C"]
+    attribute: str
+    rule: str
+    rule_attribute: str = ""
+    """Attribute handed to the rule, where it is not the kind's own."""
+    answer_kind: str
+    cases: tuple[Configuration, ...]
+    anchors: tuple[str, ...] = ("",)
+    pool_cases: bool = False
+    """Balance all cases together, where a case alone would give the answer away."""
+    per_scene: int = Field(2, ge=1)
+    """Most questions of this kind about one scene and anchor."""
+    phrases: dict[str, str] = {}
+    """How a value, relation or opposite is spoken in a wording."""
+    wordings: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> Kind:
+        if self.rule not in RULES:
+            raise ValueError(f"unknown rule {self.rule!r}, known: {', '.join(sorted(RULES))}")
+        for anchor in self.anchors:
+            if anchor and anchor not in ANCHORS:
+                raise ValueError(f"unknown anchor {anchor!r}, known: {', '.join(ANCHORS)}")
+        for wording in self.wordings:
+            for _, slot, _, _ in string.Formatter().parse(wording):
+                if slot is not None and slot not in _SLOTS:
+                    raise ValueError(f"unknown slot {{{slot}}} in {wording!r}")
+        if len(set(self.wordings)) < len(self.wordings):
+            raise ValueError("two wordings are the same")
+        return self
+
+
+class Family(_Data):
+    """One family of questions."""
+
+    family: str
+    version: int
+    kind: tuple[Kind, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> Family:
+        ids = [kind.id for kind in self.kind]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two kinds have the same id")
+        return self
+
+
+def parse_family(text: str, name: str) -> Family:
+    """A family from TOML text; `name` is the file's name in messages.
+
+    Raises
+    ------
+    UserError
+        Names the file and the key that is wrong.
+    """
+    try:
+        return Family.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"The question family {name} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        faults = "; ".join(_fault(each) for each in error.errors())
+        raise UserError(f"The question family {name} is not usable: {faults}.") from error
+
+
+@functools.cache
+def load_families() -> tuple[Family, ...]:
+    """All families that come with the package, sorted by file name."""
+    folder = resources.files("st_audioqa.templates").joinpath("families")
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
+        key=lambda entry: entry.name,
+    )
+    return tuple(parse_family(entry.read_text("utf-8"), entry.name) for entry in files)
+
+
+def _fault(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"

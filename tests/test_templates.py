@@ -1,0 +1,354 @@
+"""Questions against an oracle written from the definitions, bin by bin, without the engine."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from conftest import make_corpus, small_recipe
+
+from st_audioqa import Corpus
+from st_audioqa.errors import UserError
+from st_audioqa.events.labels import related, spoken_name
+from st_audioqa.templates import Guards, QuestionEngine, load_families
+from st_audioqa.templates.balance import Candidate, balanced
+from st_audioqa.templates.family import parse_family
+
+WINDOW = {"beginning": range(4), "middle": range(18, 22), "end": range(36, 40)}
+SECTOR_CENTRES = {
+    "front": 0,
+    "front-left": 45,
+    "left": 90,
+    "back-left": 135,
+    "back": 180,
+    "back-right": -135,
+    "right": -90,
+    "front-right": -45,
+}
+GUARD = {"azimuth": 5.0, "elevation": 3.0, "distance": 0.1}
+LEAST = {"azimuth": 20.0, "elevation": 10.0, "distance": 0.5}
+MARGIN = {"azimuth": 10.0, "elevation": 5.0, "distance": 0.25}
+WORDS = {
+    "azimuth": ("clockwise", "counterclockwise"),
+    "elevation": ("lower", "higher"),
+    "distance": ("closer", "farther"),
+}
+CHANGE_WORDS = {**WORDS, "elevation": ("downward", "upward")}
+FAMILIES = {
+    "event_semantics",
+    "movement_status",
+    "spatial_location",
+    "spatial_change",
+    "source_grounding",
+    "temporal_relation_change",
+    "movement_conditioned_relation",
+    "cross_source_trajectory_relation",
+}
+
+
+def turn(angle):
+    return (angle + 180.0) % 360.0 - 180.0
+
+
+def place_of(attribute, value):
+    if attribute == "azimuth":
+        return min(SECTOR_CENTRES, key=lambda name: abs(turn(value - SECTOR_CENTRES[name])))
+    if attribute == "elevation":
+        return "above" if value > 10 else "below" if value < -10 else "level"
+    low = int(value / 0.5) * 0.5
+    return f"{low:.1f}-{low + 0.5:.1f} m"
+
+
+def track(source, attribute):
+    return getattr(source, "distance_m" if attribute == "distance" else f"{attribute}_deg")
+
+
+def clear_place(source, attribute, anchor):
+    """The place that holds in every bin of the window, moved by the guard either way."""
+    found = set()
+    for b in WINDOW[anchor]:
+        for shift in (-GUARD[attribute] * 0.999, 0.0, GUARD[attribute] * 0.999):
+            value = track(source, attribute)[b] + shift
+            found.add(place_of(attribute, max(value, 0.0) if attribute == "distance" else value))
+    return found.pop() if len(found) == 1 else None
+
+
+def change_of(source, attribute):
+    values = [float(v) for v in track(source, attribute)]
+    if attribute == "azimuth":
+        for b in range(1, 40):
+            values[b] = values[b - 1] + turn(values[b] - values[b - 1])
+    return sum(values[36:]) / 4 - sum(values[:4]) / 4
+
+
+def relation_of(a, b, attribute, anchor):
+    signs = set()
+    for k in WINDOW[anchor]:
+        gap = float(track(a, attribute)[k] - track(b, attribute)[k])
+        if attribute == "azimuth":
+            gap = turn(gap)
+            assert abs(gap) <= 180.0 - MARGIN["azimuth"]
+        assert abs(gap) >= MARGIN[attribute]
+        signs.add(gap > 0)
+    assert len(signs) == 1
+    return WORDS[attribute][signs.pop()]
+
+
+def heard(source, anchor):
+    return sum(bool(source.activity[b]) for b in WINDOW[anchor]) >= 2
+
+
+def verified_name(question):
+    """The name that a verification asks about."""
+    family = next(f for f in load_families() if f.family == "event_semantics")
+    kind = next(kind for kind in family.kind if kind.id == question.template_id)
+    before, after = kind.wordings[question.paraphrase_id].split("{name}")
+    assert question.question.startswith(before)
+    assert question.question.endswith(after)
+    return question.question[len(before) : len(question.question) - len(after)]
+
+
+def first_word(text, words):
+    """Which of two words stands first in a question."""
+    found = re.findall("|".join(sorted(words, key=len, reverse=True)), text)
+    return found[0]
+
+
+def oracle(question, scene):
+    """The right answer from the scene's tracks and the question's words alone."""
+    sources = [scene.sources[i] for i in question.targets]
+    attribute = question.attribute
+    if question.family == "event_semantics":
+        names = [spoken_name(source.event.name) for source in scene.sources]
+        if attribute == "detection":
+            return "; ".join(names)
+        return "yes" if verified_name(question) in names else "no"
+    if question.family == "movement_status":
+        still = np.ptp(sources[0].position, axis=0).max() == 0
+        return "stationary" if still else "moving"
+    if question.family == "spatial_location":
+        assert heard(sources[0], question.anchor)
+        return clear_place(sources[0], attribute, question.anchor)
+    if question.family == "spatial_change":
+        change = change_of(sources[0], attribute)
+        assert abs(change) >= LEAST[attribute]
+        assert heard(sources[0], "beginning")
+        assert heard(sources[0], "end")
+        return CHANGE_WORDS[attribute][change > 0]
+    if question.family == "source_grounding":
+        return grounded(question, sources)
+    text = question.question.lower()
+    if question.family == "cross_source_trajectory_relation":
+        gap = abs(change_of(sources[0], attribute)) - abs(change_of(sources[1], attribute))
+        assert abs(gap) >= LEAST[attribute]
+        return "yes" if gap > 0 else "no"
+    asked = first_word(text, WORDS[attribute])
+    if question.family == "movement_conditioned_relation":
+        assert [source.moving for source in sources] == [True, False]
+        return "yes" if relation_of(*sources, attribute, question.anchor) == asked else "no"
+    start = relation_of(*sources, attribute, "beginning")
+    end = relation_of(*sources, attribute, "end")
+    other = WORDS[attribute][1 - WORDS[attribute].index(asked)]
+    return "yes" if (start, end) == (asked, other) else "no"
+
+
+def grounded(question, sources):
+    text = question.question.lower()
+    what, _, attribute = question.attribute.partition("_")
+    if what == "motion":
+        wanted = first_word(text, ("moving", "stationary"))
+        fits = [("moving" if source.moving else "stationary") == wanted for source in sources]
+    elif what == "change":
+        wanted = first_word(text, CHANGE_WORDS[attribute])
+        changes = [change_of(source, attribute) for source in sources]
+        assert all(abs(c) >= LEAST[attribute] or abs(c) <= LEAST[attribute] / 4 for c in changes)
+        sign = 1 if wanted == CHANGE_WORDS[attribute][1] else -1
+        fits = [c * sign >= LEAST[attribute] for c in changes]
+    else:
+        places = [clear_place(source, attribute, question.anchor) for source in sources]
+        assert None not in places
+        fits = [re.search(spoken_place(place), text) is not None for place in places]
+    names = [spoken_name(source.event.name) for source in sources]
+    assert question.options == (*names, "both", "neither")
+    if fits[0] and fits[1]:
+        return "both"
+    return names[0] if fits[0] else names[1] if fits[1] else "neither"
+
+
+def spoken_place(place):
+    if place.endswith(" m"):
+        return re.escape(place) + " away"
+    exact = {"front": "in front ", "back": "at the back ", "above": "above the", "below": "below the"}
+    if place in exact:
+        return exact[place]
+    return "level with" if place == "level" else f"to the {place} "
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """Three hundred scenes without audio."""
+    counts = dict.fromkeys(("S", "D", "SS", "SD", "DD"), 40)
+    recipe = small_recipe(
+        splits={"train": counts, "test": dict.fromkeys(counts, 20)},
+        rooms={"scenes_per_room": 4},
+        renderer={"engine": "image-source"},
+    )
+    folder = tmp_path_factory.mktemp("planned") / "corpus"
+    return Corpus(make_corpus(folder, recipe, with_audio=False))
+
+
+@pytest.fixture(scope="module")
+def asked(planned):
+    scenes = {scene.scene_id: scene for split in planned.splits for scene in planned.scenes(split)}
+    return [(q, scenes[q.scene_id]) for split in planned.splits for q in planned.questions(split)]
+
+
+def test_every_answer_is_the_oracles(asked):
+    assert len(asked) > 4000
+    for question, scene in asked:
+        assert question.answer == oracle(question, scene), question
+
+
+def test_all_families_types_and_cases_of_table_1_come_up(asked):
+    cases = defaultdict(set)
+    for question, _ in asked:
+        cases[question.type, question.family].add(question.configuration)
+    single, double, moving = {"S", "D"}, {"SS", "SD", "DD"}, {"SD", "DD"}
+    assert cases == {
+        ("A", "event_semantics"): single,
+        ("A", "movement_status"): single,
+        ("A", "spatial_location"): single,
+        ("A", "spatial_change"): {"D"},
+        ("B", "event_semantics"): double,
+        ("B", "movement_status"): double,
+        ("B", "spatial_location"): double,
+        ("B", "spatial_change"): moving,
+        ("B", "source_grounding"): double,
+        ("C", "temporal_relation_change"): moving,
+        ("C", "movement_conditioned_relation"): {"SD"},
+        ("C", "cross_source_trajectory_relation"): moving,
+    }
+
+
+def test_the_examples_of_table_1_are_wordings():
+    wordings = {w for family in load_families() for kind in family.kind for w in kind.wordings}
+    for example in (
+        "What sound events are present?",
+        "Is the sound moving or stationary?",
+        "Is the {name} moving or stationary?",
+        "What is the azimuth of the sound {anchor}?",
+        "What is the distance of the {name} {anchor}?",
+        "Does the sound get closer or farther overall?",
+        "Does the {name} move clockwise or counterclockwise?",
+        "Which sound moves {value}, {first} or {second}?",
+        "{anchor}, is the moving sound {relation} than the stationary sound?",
+        "Does the {first} change distance more than the {second}?",
+    ):
+        assert example in wordings
+
+
+def test_yes_and_no_are_even_and_every_label_is_as_often_absent_as_present(asked):
+    answers = defaultdict(Counter)
+    for question, _ in asked:
+        if question.attribute == "verification":
+            key = (question.split, question.type, question.configuration, verified_name(question))
+            answers[key][question.answer] += 1
+    for key, counts in answers.items():
+        assert abs(counts["yes"] - counts["no"]) <= 2, (key, counts)
+    total = sum(answers.values(), Counter())
+    assert total["yes"] == total["no"]
+
+
+
+
+def test_a_label_asked_about_and_absent_is_no_relative_of_what_sounds(asked):
+    for question, scene in asked:
+        if question.attribute == "verification" and question.answer == "no":
+            assert question.targets == ()
+            asked_name = set(verified_name(question).split())
+            for source in scene.sources:
+                present = set(spoken_name(source.event.name).split())
+                assert not present <= asked_name
+                assert not asked_name <= present
+
+
+def test_binary_answers_are_even_within_one_per_group(asked):
+    groups = defaultdict(Counter)
+    for question, _ in asked:
+        if len(question.options) == 2:
+            pooled = question.family == "movement_status"
+            case = "" if pooled else question.configuration
+            key = (question.split, question.family, question.type, question.attribute, question.anchor, case)
+            groups[key][question.answer] += 1
+    for key, counts in groups.items():
+        assert max(counts.values()) - min(counts.values()) <= 1, (key, counts)
+
+
+def test_questions_are_unique_numbered_by_scene_and_reproducible(planned, asked):
+    ids = [question.question_id for question, _ in asked]
+    assert len(set(ids)) == len(ids)
+    assert all(question.question_id.startswith(question.scene_id) for question, _ in asked)
+    engine = QuestionEngine(Guards(), spoken_name, related)
+    again = engine.ask(planned.scenes("test"), planned.manifest.seed)
+    assert again == planned.questions("test")
+
+
+def test_names_in_a_question_are_those_of_its_scene(asked):
+    for question, scene in asked:
+        names = [spoken_name(source.event.name) for source in scene.sources]
+        unnamed = question.attribute in ("detection", "verification")
+        unnamed = unnamed or question.family == "movement_conditioned_relation"
+        if question.type != "A" and not unnamed:
+            assert all(names[i] in question.question.lower() for i in question.targets), question
+        assert "{" not in question.question
+        assert question.question.endswith("?") or question.question.endswith(".")
+
+
+def test_balance_takes_turns_and_respects_the_limit_per_scene():
+    rng = np.random.default_rng(0)
+    even = [Candidate((s, r), r, s) for s in range(20) for r in ("yes", "no")]
+    kept = balanced(even, 1, rng)
+    assert Counter(role for _, role in kept) == {"yes": 10, "no": 10}
+    assert len({scene for scene, _ in kept}) == 20
+    scarce = [Candidate((s, "a"), "a", s) for s in range(50)]
+    scarce += [Candidate((s, "b"), "b", s) for s in range(3)]
+    kept = balanced(scarce, 1, rng)
+    assert Counter(role for _, role in kept) == {"a": 3, "b": 3}
+    assert balanced([], 2, rng) == []
+
+
+GOOD = """
+family = "spatial_location"
+version = 1
+[[kind]]
+id = "x"
+type = "A"
+attribute = "azimuth"
+rule = "location"
+answer_kind = "sector"
+cases = ["S"]
+anchors = ["end"]
+wordings = ["Where is the sound {anchor}?"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{anchor}", "{anker}", "anker"),
+        ('rule = "location"', 'rule = "lokation"', "lokation"),
+        ('["S"]', '["SSS"]', "cases"),
+        ('["end"]', '["finish"]', "finish"),
+        ('type = "A"', 'type = "Z"', "type"),
+        ('["Where is the sound {anchor}?"]', "[]", "wordings"),
+        ("version = 1", "version = ", "TOML"),
+        ("version = 1", "version = 1\nextra = 2", "extra"),
+    ],
+)
+def test_a_broken_family_is_refused_with_file_and_key(old, new, message):
+    assert parse_family(GOOD, "good.toml").family == "spatial_location"
+    with pytest.raises(UserError, match=message) as error:
+        parse_family(GOOD.replace(old, new), "broken.toml")
+    assert "broken.toml" in str(error.value)
