@@ -42,5 +42,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """An error for a name that does not exist, with near names suggested."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
+    shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {shown}."
     return UserError(f"There is no {kind} named {name!r}: {hint}")

@@ -1,0 +1,5 @@
+"""Recipes: everything that decides what a corpus holds, in one readable file."""
+
+from st_audioqa.recipes.recipe import Recipe, bundled_recipes, load_recipe
+
+__all__ = ["Recipe", "bundled_recipes", "load_recipe"]

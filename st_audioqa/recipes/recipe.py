@@ -1,0 +1,219 @@
+"""The recipe of a corpus: a validated, immutable description, read from TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from st_audioqa.conventions import MAX_DISTANCE_M, Configuration
+from st_audioqa.errors import UserError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "ChecksRecipe",
+    "CorpusRecipe",
+    "EventsRecipe",
+    "PlacementRecipe",
+    "QuestionsRecipe",
+    "Recipe",
+    "RendererRecipe",
+    "RoomsRecipe",
+    "bundled_recipes",
+    "load_recipe",
+]
+
+Range = tuple[float, float]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RoomsRecipe(_Section):
+    """Which rooms."""
+
+    provider: str = "procedural"
+    scenes_per_room: int = Field(4, ge=1)
+    """A split of n scenes has n / scenes_per_room rooms of its own."""
+    options: dict[str, Any] = {}
+    """Options of the provider, such as `shapes` and `furniture`."""
+
+
+class EventsRecipe(_Section):
+    """Which sounds."""
+
+    library: str = "synth"
+    path: str | None = None
+    """Folder of a library that reads files."""
+    level_dbfs: float = Field(-30.0, ge=-60, le=-6)
+    """RMS level of the dry waveform over its active bins."""
+    level_spread_db: float = Field(3.0, ge=0, le=20)
+    """Levels are spread evenly this far to either side."""
+
+
+class PlacementRecipe(_Section):
+    """Where listeners and sources may be; metres and metres per second."""
+
+    distance_m: Range = (0.3, 4.98)
+    wall_clearance_m: Positive = 0.25
+    furniture_clearance_m: Positive = 0.15
+    floor_clearance_m: Positive = 0.2
+    ceiling_clearance_m: Positive = 0.2
+    listener_clearance_m: Positive = 0.5
+    listener_height_m: Range = (1.1, 1.75)
+    speed_m_s: Range = (0.2, 2.0)
+    min_line_of_sight: float = Field(1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> PlacementRecipe:
+        for name in ("distance_m", "listener_height_m", "speed_m_s"):
+            low, high = getattr(self, name)
+            if not 0 < low < high:
+                raise ValueError(f"{name} must be [low, high] with 0 < low < high")
+        if self.distance_m[1] >= MAX_DISTANCE_M:
+            raise ValueError(
+                f"distance_m must stay below {MAX_DISTANCE_M} m, the last bin's edge"
+            )
+        return self
+
+
+class RendererRecipe(_Section):
+    """How audio is made."""
+
+    engine: str = "auto"
+    """"auto" takes `rlr` where it is installed and `image-source` elsewhere."""
+    preset: str = "default"
+    crossfade: Literal["plain"] = "plain"
+    rir_duration_s: float = Field(1.0, ge=0.05, le=5)
+    gain_db: float = Field(0.0, ge=-60, le=60)
+    """The gain of every scene; lowered where a scene would clip."""
+
+
+class ChecksRecipe(_Section):
+    """What a drawn scene must pass."""
+
+    min_level_dbfs: float = Field(-62.0, ge=-90, le=0)
+    """Least level of each rendered source over its active bins (channel W)."""
+    max_level_difference_db: Positive = 24.0
+    """Most that one source of a mixture may lie below the other."""
+    max_rir_step_db: Positive = 6.0
+    """Largest step of the early energy between adjacent bins."""
+    max_attempts: int = Field(200, ge=1)
+    """Draws of one scene before generation gives up."""
+
+
+class QuestionsRecipe(_Section):
+    """Guard bands: a question is asked only where its answer is clear."""
+
+    azimuth_guard_deg: float = Field(5.0, ge=0, lt=22.5)
+    elevation_guard_deg: float = Field(3.0, ge=0, lt=10)
+    distance_guard_m: float = Field(0.1, ge=0, lt=0.25)
+    min_azimuth_change_deg: Positive = 20.0
+    min_elevation_change_deg: Positive = 10.0
+    min_distance_change_m: Positive = 0.5
+    azimuth_margin_deg: Positive = 10.0
+    elevation_margin_deg: Positive = 5.0
+    distance_margin_m: Positive = 0.25
+    min_active_bins: int = Field(2, ge=1, le=4)
+    """Bins of an anchor window in which a source must sound to be asked about there."""
+
+
+class CorpusRecipe(_Section):
+    """How it lies on disk."""
+
+    scenes_per_shard: int = Field(128, ge=1, le=512)
+    row_group_size: int = Field(32, ge=1, le=128)
+
+
+class Recipe(_Section):
+    """A whole corpus. Two corpora of the same recipe and seed are the same, byte for byte."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    description: str = ""
+    seed: int = Field(0, ge=0, lt=2**63)
+    splits: dict[
+        Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], dict[Configuration, Count]
+    ]
+    """Scenes per split and configuration."""
+    rooms: RoomsRecipe = RoomsRecipe()
+    events: EventsRecipe = EventsRecipe()
+    placement: PlacementRecipe = PlacementRecipe()
+    renderer: RendererRecipe = RendererRecipe()
+    checks: ChecksRecipe = ChecksRecipe()
+    questions: QuestionsRecipe = QuestionsRecipe()
+    corpus: CorpusRecipe = CorpusRecipe()
+
+    @model_validator(mode="after")
+    def _has_scenes(self) -> Recipe:
+        if "test" not in self.splits:
+            raise ValueError("splits must include a split named test")
+        for split, counts in self.splits.items():
+            if sum(counts.values()) == 0:
+                raise ValueError(f"splits.{split} has no scenes")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the recipe, its seed included."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def bundled_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("st_audioqa.recipes")
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A bundled recipe by name, or one from a TOML file.
+
+    Raises
+    ------
+    UserError
+        No such recipe (near names are suggested), a file that is not TOML, or impossible
+        values (each is named).
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The recipe file {path} cannot be read: {error}.") from error
+    elif name_or_path in bundled_recipes():
+        folder = resources.files("st_audioqa.recipes")
+        text = folder.joinpath(f"{name_or_path}.toml").read_text("utf-8")
+    else:
+        raise unknown_name("recipe", name_or_path, bundled_recipes())
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"The recipe {name_or_path} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        faults = "; ".join(_fault(each) for each in error.errors())
+        raise UserError(
+            f"The recipe {name_or_path} has impossible values: {faults}."
+        ) from error
+
+
+def _fault(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    what = error["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
+    return f"{where}: {what}{got}" if where else what
