@@ -1,0 +1,176 @@
+"""The data card: README.md of a corpus, generated from its manifest and never kept by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from st_audioqa.conventions import CONFIGURATIONS
+from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.shards import read_rows, write_text
+
+__all__ = ["card_text", "write_card"]
+
+ENGINE_LICENCES = {
+    "rlr": (
+        "The impulse responses come from RLRAudioPropagation, the engine of SoundSpaces 2.0, "
+        "licensed CC BY-NC 4.0: use this corpus for non-commercial purposes and name the engine."
+    ),
+    "image-source": (
+        "The impulse responses come from this toolkit's own image-source engine (Apache-2.0), "
+        "which puts no condition on the corpus."
+    ),
+}
+
+
+def write_card(folder: Path, manifest: Manifest) -> None:
+    """Writes README.md from the manifest and the shards."""
+    write_text(folder / "README.md", card_text(folder, manifest))
+
+
+def card_text(folder: Path, manifest: Manifest) -> str:
+    """The text of the card."""
+    recipe = manifest.recipe
+    parts = [
+        _front_matter(manifest),
+        f"# {recipe.name}: a spatio-temporal audio question answering corpus",
+        recipe.description,
+        _WHAT,
+        _counts(folder, manifest),
+        _question_counts(folder, manifest),
+        _LOAD,
+        _sources(folder, manifest),
+        _provenance(manifest),
+        _LIMITS,
+    ]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _front_matter(manifest: Manifest) -> str:
+    licence = "cc-by-nc-4.0" if manifest.engine["name"] == "rlr" else "other"
+    lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
+    lines += ["- question-answering", "- audio-classification", "tags:"]
+    lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
+    for table, entries in (("qa", manifest.qa), ("scenes", manifest.scenes)):
+        lines.append(f"- config_name: {table}")
+        if table == "qa":
+            lines.append("  default: true")
+        lines.append("  data_files:")
+        for split in sorted({entry.split for entry in entries}):
+            lines.append(f"  - split: {split}")
+            lines.append(f"    path: {table}/{split}-*.parquet")
+    return "\n".join([*lines, "---"])
+
+
+_WHAT = """
+Ten-second, 32 kHz, first-order ambisonic scenes of one or two sound sources that stay or move,
+with the exact state of every source in 40 bins of 0.25 s, and questions whose one right answer
+follows from those states.
+
+**Sound field.** AmbiX: channels W, Y, Z, X (ACN order), SN3D normalisation. X front, Y left, Z up.
+**Angles.** Degrees. Azimuth in (-180, 180], 0 front, +90 left; elevation up positive; "clockwise"
+is seen from above. **Distance.** Metres from listener to source. **Level.** One gain per scene,
+stored as `gain_db` (undo it with `load_audio(row, physical=True)`); nothing else is normalised, so
+level is a cue of distance. **Configurations.** S one static source, D one moving source, SS, SD, DD
+two sources.
+"""
+
+_LOAD = """
+## How to load it
+
+> **Do not read `row["audio"]["array"]`:** `datasets` averages the four ambisonic channels to one.
+> Use `st_audioqa.load_audio(row)`, which gives `(4, n)` float32.
+
+```python
+from datasets import Audio, load_dataset
+from st_audioqa import load_audio
+
+questions = load_dataset("PATH", "qa", split="test")
+scenes = load_dataset("PATH", "scenes", split="test").cast_column("audio", Audio(decode=False))
+audio = load_audio(scenes[0])          # (4, 320000): W, Y, Z, X
+```
+
+Questions name their scene by `scene_id`; audio is stored once per scene.
+"""
+
+_LIMITS = """
+## Limits
+
+Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources go straight at
+constant speed and are rendered with one stationary impulse response per bin, crossfaded, so there is
+no Doppler shift. A good score here is not evidence of robustness on real recordings.
+"""
+
+
+def _counts(folder: Path, manifest: Manifest) -> str:
+    scenes = _frame(folder, manifest.scenes, ["configuration"])
+    table = pd.crosstab(scenes["split"], scenes["configuration"])
+    table = table.reindex(columns=list(CONFIGURATIONS), fill_value=0)
+    table["all"] = table.sum(axis=1)
+    return "## Scenes\n\n" + _markdown(table)
+
+
+def _question_counts(folder: Path, manifest: Manifest) -> str:
+    kinds = ["type", "family", "attribute"]
+    questions = _frame(folder, manifest.qa, kinds)
+    table = pd.crosstab([questions[kind] for kind in kinds], questions["split"])
+    table.loc[("all", "", ""), :] = table.sum()
+    return "## Questions\n\n" + _markdown(table.astype(int))
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A table of counts in Markdown, index first."""
+    names = [str(name) for name in table.index.names]
+    lines = ["| " + " | ".join([*names, *map(str, table.columns)]) + " |"]
+    lines.append("|" + "---|" * len(names) + "--:|" * len(table.columns))
+    for index, *counts in table.itertuples(name=None):
+        cells = index if isinstance(index, tuple) else (index,)
+        lines.append("| " + " | ".join(map(str, (*cells, *counts))) + " |")
+    return "\n".join(lines)
+
+
+def _frame(folder: Path, entries: list[ShardEntry], columns: list[str]) -> pd.DataFrame:
+    rows = [{"split": e.split, **row} for e, row in _rows(folder, entries, columns)]
+    return pd.DataFrame(rows, columns=["split", *columns])
+
+
+def _sources(folder: Path, manifest: Manifest) -> str:
+    licences: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for _, row in _rows(folder, manifest.scenes, ["sources"]):
+        for source in row["sources"]:
+            licences[f"{source['event']['library']}: {source['event']['licence']}"] += 1
+            labels[source["labels"][0]] += 1
+    lines = ["## Sounds and rooms", "", "| event library: licence | sources |", "|---|--:|"]
+    lines += [f"| {licence} | {count} |" for licence, count in sorted(licences.items())]
+    named = ", ".join(f"{label} ({count})" for label, count in sorted(labels.items()))
+    lines += ["", f"{len(labels)} classes: {named}.", ""]
+    lines.append(ENGINE_LICENCES.get(manifest.engine["name"], ""))
+    return "\n".join(lines)
+
+
+def _provenance(manifest: Manifest) -> str:
+    engine = manifest.engine
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    rejected = ", ".join(f"{reason} {count}" for reason, count in manifest.rejections.items())
+    return f"""
+## How it was made
+
+`st-audioqa generate` with recipe `{manifest.recipe.name}` (hash `{manifest.recipe_hash[:12]}`) and
+seed {manifest.seed}; engine {engine["name"]} {engine["version"]}, preset {engine["preset"]}.
+Versions: {versions}. Draws rejected by the checks and drawn again: {rejected or "none"}. The whole
+recipe, the versions and the SHA-256 of every file stand in `manifest.json`; the same recipe, seed
+and versions give the same bytes. `st-audioqa verify` checks the files and the labels.
+"""
+
+
+def _rows(
+    folder: Path, entries: list[ShardEntry], columns: list[str]
+) -> Iterator[tuple[ShardEntry, dict[str, Any]]]:
+    for entry in entries:
+        for row in read_rows(folder / entry.path, columns):
+            yield entry, row

@@ -1,0 +1,132 @@
+"""Reads a corpus from disk as our nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from st_audioqa.corpus.audio import load_audio
+from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, question_from_row, scene_from_row
+from st_audioqa.corpus.shards import read_rows
+from st_audioqa.errors import UserError, unknown_name
+from st_audioqa.scene import Question, Scene
+
+__all__ = ["SCENE_COLUMNS", "Corpus"]
+
+SCENE_COLUMNS = [name for name in SCENES_SCHEMA.names if name != "audio"]
+"""All columns of `scenes` but the audio."""
+
+
+class Corpus:
+    """A finished corpus on disk.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    UserError
+        The folder holds no finished corpus.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = Manifest.load(self.folder)
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits."""
+        return sorted({entry.split for entry in self.manifest.scenes})
+
+    def scenes(self, split: str) -> Iterator[Scene]:
+        """Scenes of a split, without their audio, in the order of the shards."""
+        for entry in self._entries(self.manifest.scenes, split):
+            for row in read_rows(self.folder / entry.path, SCENE_COLUMNS):
+                yield scene_from_row(row)
+
+    def scene(self, scene_id: str) -> Scene:
+        """One scene by its id.
+
+        Raises
+        ------
+        UserError
+            No such scene.
+        """
+        path, group, row = self._place(scene_id)
+        with pq.ParquetFile(path) as file:
+            table = file.read_row_group(group, columns=SCENE_COLUMNS)
+        return scene_from_row(table.slice(row, 1).to_pylist()[0])
+
+    def questions(self, split: str) -> list[Question]:
+        """Questions of a split."""
+        return [
+            question_from_row(row)
+            for entry in self._entries(self.manifest.qa, split)
+            for row in read_rows(self.folder / entry.path)
+        ]
+
+    def frame(
+        self, table: str, split: str, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """A split of the `scenes` or `qa` table as a data frame, without the audio.
+
+        Parameters
+        ----------
+        table : {"scenes", "qa"}
+        split : str
+        columns : sequence of str, optional
+            All but the audio if left out.
+        """
+        entries = {"scenes": self.manifest.scenes, "qa": self.manifest.qa}
+        if table not in entries:
+            raise unknown_name("table", table, entries)
+        wanted = columns or (SCENE_COLUMNS if table == "scenes" else QA_SCHEMA.names)
+        paths = [self.folder / entry.path for entry in self._entries(entries[table], split)]
+        return pd.concat(
+            [pd.DataFrame(read_rows(path, wanted), columns=list(wanted)) for path in paths],
+            ignore_index=True,
+        )
+
+    def audio(self, scene_id: str) -> NDArray[np.float32]:
+        """The FOA audio of a scene [shape=(4, n)].
+
+        Raises
+        ------
+        UserError
+            No such scene, or a corpus without audio.
+        """
+        path, group, row = self._place(scene_id)
+        with pq.ParquetFile(path) as file:
+            column = file.read_row_group(group, columns=["audio"]).column("audio")
+            return load_audio({"audio": column[row].as_py()})
+
+    def _place(self, scene_id: str) -> tuple[Path, int, int]:
+        if scene_id not in self._places:
+            raise UserError(f"There is no scene {scene_id!r} in {self.folder}.")
+        return self._places[scene_id]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Path, int, int]]:
+        """Shard, row group and row of every scene."""
+        places = {}
+        for entry in self.manifest.scenes:
+            path = self.folder / entry.path
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["scene_id"]).column("scene_id")
+                    for row, scene_id in enumerate(ids.to_pylist()):
+                        places[scene_id] = (path, group, row)
+        return places
+
+    def _entries(self, entries: list[ShardEntry], split: str) -> list[ShardEntry]:
+        if split not in self.splits:
+            raise unknown_name(f"split of {self.folder}", split, self.splits)
+        return [entry for entry in entries if entry.split == split]

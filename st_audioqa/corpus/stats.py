@@ -1,0 +1,157 @@
+"""Counts and balances of a corpus, as numbers and as pictures."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from st_audioqa.conventions import CONFIGURATIONS, MAX_DISTANCE_M
+from st_audioqa.corpus.reader import Corpus
+from st_audioqa.errors import MissingPackageError
+from st_audioqa.scene import Question, Scene
+
+__all__ = ["answer_role", "corpus_stats", "plot_stats", "stats_text"]
+
+
+def answer_role(question: Question) -> str:
+    """The answer as what is balanced: for a named source its place in the question."""
+    if question.answer_kind == "source":
+        return ("first", "second", "both", "neither")[question.options.index(question.answer)]
+    return question.answer
+
+
+def corpus_stats(corpus: Corpus) -> dict[str, Any]:
+    """Scenes per split and configuration, and answers per kind of question (JSON values).
+
+    `spread` of a kind is the share of its commonest answer minus that of its scarcest, in
+    percent, over the answers that can be given.
+    """
+    scenes = {split: list(corpus.scenes(split)) for split in corpus.splits}
+    questions = {split: corpus.questions(split) for split in corpus.splits}
+    return {
+        "scenes": {split: _count_scenes(each) for split, each in scenes.items()},
+        "questions": {split: _count_questions(each) for split, each in questions.items()},
+        "rejections": corpus.manifest.rejections,
+        "labels": {split: _count_labels(each) for split, each in scenes.items()},
+    }
+
+
+def stats_text(stats: dict[str, Any]) -> str:
+    """The statistics as a text table."""
+    lines = [f"{'split':<12}" + "".join(f"{each:>7}" for each in (*CONFIGURATIONS, "scenes"))]
+    for split, counts in stats["scenes"].items():
+        cells = [*counts.values(), sum(counts.values())]
+        lines.append(f"{split:<12}" + "".join(f"{cell:>7}" for cell in cells))
+    for split, kinds in stats["questions"].items():
+        total = sum(kind["n"] for kind in kinds)
+        lines += ["", f"{split}: {total} questions", ""]
+        lines.append(
+            f"{'type':<5}{'family':<34}{'attribute':<20}{'n':>7}{'spread':>8}  answers"
+        )
+        for kind in kinds:
+            answers = ", ".join(f"{name} {count}" for name, count in kind["answers"].items())
+            spread = "" if kind["spread"] is None else f"{kind['spread']:.1f}%"
+            answers = answers if len(answers) <= 100 else answers[:97] + "..."
+            lines.append(
+                f"{kind['type']:<5}{kind['family']:<34}{kind['attribute']:<20}{kind['n']:>7}"
+                f"{spread:>8}  {answers}"
+            )
+    rejected = ", ".join(f"{name} {count}" for name, count in stats["rejections"].items())
+    lines += ["", f"draws rejected and drawn again: {rejected or 'none'}"]
+    return "\n".join(lines)
+
+
+def plot_stats(corpus: Corpus, folder: Path) -> list[Path]:
+    """Pictures of where sources are and how answers are spread; returns their paths.
+
+    Raises
+    ------
+    MissingPackageError
+        matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingPackageError("matplotlib", "plots", "Plotting") from error
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    scenes = [scene for split in corpus.splits for scene in corpus.scenes(split)]
+    tracks = [source for scene in scenes for source in scene.sources]
+    azimuth = np.concatenate([track.azimuth_deg for track in tracks])
+    elevation = np.concatenate([track.elevation_deg for track in tracks])
+    distance = np.concatenate([track.distance_m for track in tracks])
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, 4)
+    panels = (
+        (azimuth, np.arange(-180, 181, 22.5), "azimuth (deg, + left)"),
+        (elevation, np.arange(-90, 91, 10), "elevation (deg, + up)"),
+        (distance, np.arange(0, MAX_DISTANCE_M + 0.1, 0.5), "distance (m)"),
+        (
+            np.array([track.motion["speed_m_s"] for track in tracks if track.moving]),
+            np.arange(0, 2.05, 0.1),
+            "speed of moving sources (m/s)",
+        ),
+    )
+    for ax, (values, edges, label) in zip(axes, panels, strict=True):
+        ax.hist(values, edges, color="#3b6ea5")
+        ax.set_xlabel(label)
+        ax.set_ylabel("bins" if "speed" not in label else "sources")
+        ax.spines[["top", "right"]].set_visible(False)
+    places = folder / "places.png"
+    figure.savefig(places, dpi=120)
+
+    counts: Counter[str] = Counter()
+    for split in corpus.splits:
+        counts.update(question.family for question in corpus.questions(split))
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axis = figure.subplots()
+    names = sorted(counts, key=lambda name: counts[name])
+    axis.barh([name.replace("_", " ") for name in names], [counts[name] for name in names])
+    axis.set_xlabel("questions")
+    axis.spines[["top", "right"]].set_visible(False)
+    families = folder / "families.png"
+    figure.savefig(families, dpi=120)
+    return [places, families]
+
+
+def _count_scenes(scenes: Iterable[Scene]) -> dict[str, int]:
+    counts = Counter(scene.configuration for scene in scenes)
+    return {configuration: counts[configuration] for configuration in CONFIGURATIONS}
+
+
+def _count_labels(scenes: Iterable[Scene]) -> dict[str, int]:
+    counts = Counter(source.event.name for scene in scenes for source in scene.sources)
+    return dict(sorted(counts.items()))
+
+
+def _count_questions(questions: Iterable[Question]) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    possible: dict[tuple[str, str, str], int] = {}
+    for question in questions:
+        key = (question.type, question.family, question.attribute)
+        groups[key][answer_role(question)] += 1
+        possible[key] = len(question.options)
+    return [
+        {
+            "type": key[0],
+            "family": key[1],
+            "attribute": key[2],
+            "n": answers.total(),
+            "spread": _spread(answers, possible[key]),
+            "answers": dict(sorted(answers.items())),
+        }
+        for key, answers in sorted(groups.items())
+    ]
+
+
+def _spread(answers: Counter[str], possible: int) -> float | None:
+    if possible == 0:
+        return None
+    scarcest = 0 if len(answers) < possible else min(answers.values())
+    return 100.0 * (max(answers.values()) - scarcest) / answers.total()

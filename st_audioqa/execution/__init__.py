@@ -1,0 +1,1 @@
+"""Where work runs; the work itself is the same everywhere."""

@@ -1,0 +1,187 @@
+"""Makes a corpus: plan -> scenes -> questions -> manifest and card; each step can be rerun."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from st_audioqa.corpus.audio import encode_flac
+from st_audioqa.corpus.card import write_card
+from st_audioqa.corpus.manifest import Manifest, ShardEntry, library_versions
+from st_audioqa.corpus.reader import SCENE_COLUMNS
+from st_audioqa.corpus.schema import (
+    QA_SCHEMA,
+    SCENES_SCHEMA,
+    question_to_row,
+    scene_from_row,
+    scene_to_row,
+)
+from st_audioqa.corpus.shards import file_sha256, read_rows, write_shard
+from st_audioqa.events.labels import related, spoken_name
+from st_audioqa.execution.local import run_tasks
+from st_audioqa.pipeline.plan import Plan, Shard, make_plan
+from st_audioqa.pipeline.render import produce
+from st_audioqa.pipeline.tools import Tools, open_tools
+from st_audioqa.pipeline.work import Work
+from st_audioqa.recipes import Recipe
+from st_audioqa.scene import Question
+from st_audioqa.templates import Guards, QuestionEngine
+
+__all__ = ["ask_again", "finish", "plan_corpus", "question_engine", "render_scenes"]
+
+_QUESTIONS_PER_SHARD = 50_000
+_QUESTIONS_PER_ROW_GROUP = 5_000
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One shard to be made; small enough to be sent to another process."""
+
+    folder: Path
+    recipe: Recipe
+    shard: Shard
+    path: str
+    with_audio: bool
+
+
+def render_scenes(work: Work, workers: int, on_scene: Callable[[], None]) -> None:
+    """Draws and renders every shard that is not finished.
+
+    Raises
+    ------
+    UserError
+        A recipe that cannot be carried out, or a worker that died; finished shards stay.
+    """
+    recipe = work.plan.recipe
+    open_tools(recipe)  # so that a mistake shows here, before any process is started
+    tasks = [
+        _Task(work.folder, recipe, shard, work.scenes_path(shard), work.with_audio)
+        for shard in work.todo()
+    ]
+    for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
+        work.mark(shard, len(shard.scenes), rejections)
+
+
+def ask_questions(folder: Path, recipe: Recipe, scenes: list[ShardEntry]) -> list[ShardEntry]:
+    """Writes the `qa` shards of a corpus from its `scenes` shards."""
+    engine = question_engine(recipe)
+    entries = []
+    for split in sorted({entry.split for entry in scenes}):
+        drawn = [
+            scene_from_row(row)
+            for entry in scenes
+            if entry.split == split
+            for row in read_rows(folder / entry.path, SCENE_COLUMNS)
+        ]
+        entries += _write_questions(folder, split, engine.ask(drawn, recipe.seed))
+    return entries
+
+
+def question_engine(recipe: Recipe) -> QuestionEngine:
+    """The question engine with the guard bands of a recipe."""
+    return QuestionEngine(Guards(**recipe.questions.model_dump()), spoken_name, related)
+
+
+def finish(work: Work) -> Manifest:
+    """Questions, manifest and card of a corpus whose shards are all finished."""
+    scenes, rejections = work.finished_shards()
+    manifest = _manifest(work.plan, scenes, rejections, with_audio=work.with_audio)
+    manifest = _with_questions(work.folder, manifest)
+    work.close()
+    return manifest
+
+
+def ask_again(folder: Path) -> Manifest:
+    """Makes the questions of a finished corpus anew, and its manifest and card."""
+    manifest = Manifest.load(folder)
+    for entry in manifest.qa:
+        (folder / entry.path).unlink(missing_ok=True)
+    return _with_questions(folder, manifest)
+
+
+def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
+    qa = ask_questions(folder, manifest.recipe, manifest.scenes)
+    counts: Counter[str] = Counter()
+    for entry in qa:
+        for row in read_rows(folder / entry.path, ["split", "family"]):
+            counts[f"{row['split']}/{row['family']}"] += 1
+    manifest = manifest.model_copy(update={"qa": qa, "questions": dict(sorted(counts.items()))})
+    write_card(folder, manifest)
+    manifest.save(folder)
+    return manifest
+
+
+def _make_shard(task: _Task, tick: Callable[[], None]) -> tuple[Shard, Counter[str]]:
+    """Draws, renders and writes one shard; depends on the task alone."""
+    tools = _tools(task.recipe)
+    rows = []
+    rejections: Counter[str] = Counter()
+    for spec in task.shard.scenes:
+        produced = produce(spec, tools, with_audio=task.with_audio)
+        audio = None if produced.audio is None else encode_flac(produced.audio)
+        rows.append(scene_to_row(produced.scene, audio))
+        rejections += produced.rejections
+        tick()
+    size = task.recipe.corpus.row_group_size
+    write_shard(task.folder / task.path, rows, SCENES_SCHEMA, size)
+    return task.shard, rejections
+
+
+_opened: dict[str, Tools] = {}
+
+
+def _tools(recipe: Recipe) -> Tools:
+    """The tools of a recipe, opened once per process."""
+    if recipe.hash not in _opened:
+        _opened.clear()
+        _opened[recipe.hash] = open_tools(recipe)
+    return _opened[recipe.hash]
+
+
+def _manifest(
+    plan: Plan, scenes: list[ShardEntry], rejections: Counter[str], *, with_audio: bool
+) -> Manifest:
+    tools = _tools(plan.recipe)
+    return Manifest(
+        recipe=plan.recipe,
+        recipe_hash=plan.recipe.hash,
+        seed=plan.recipe.seed,
+        has_audio=with_audio,
+        engine={
+            "name": tools.engine.name,
+            "version": tools.engine.version,
+            "preset": tools.engine.preset,
+        },
+        versions=library_versions(),
+        scenes=scenes,
+        qa=[],
+        rejections=dict(sorted(rejections.items())),
+        questions={},
+    )
+
+
+def _write_questions(folder: Path, split: str, questions: list[Question]) -> list[ShardEntry]:
+    size = _QUESTIONS_PER_SHARD
+    pieces = [questions[i : i + size] for i in range(0, len(questions), size)] or [[]]
+    entries = []
+    for number, piece in enumerate(pieces):
+        path = f"qa/{split}-{number:05d}-of-{len(pieces):05d}.parquet"
+        rows = [question_to_row(question) for question in piece]
+        write_shard(folder / path, rows, QA_SCHEMA, _QUESTIONS_PER_ROW_GROUP)
+        entries.append(
+            ShardEntry(
+                path=path,
+                split=split,
+                rows=len(rows),
+                bytes=(folder / path).stat().st_size,
+                sha256=file_sha256(folder / path),
+            )
+        )
+    return entries
+
+
+def plan_corpus(recipe: Recipe, folder: Path, *, with_audio: bool) -> Work:
+    """Plans a resolved recipe and begins (or goes on with) its corpus in a folder."""
+    return Work.begin(folder, make_plan(recipe), with_audio=with_audio)

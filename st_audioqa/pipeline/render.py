@@ -1,0 +1,99 @@
+"""Renders a drawn scene: one RIR per bin and source, crossfaded, checked, summed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.pipeline.draw import Drawn, draw_scene
+from st_audioqa.pipeline.tools import Tools
+from st_audioqa.renderers.checks import check_levels, check_rirs
+from st_audioqa.renderers.crossfade import render
+from st_audioqa.renderers.mix import mix
+from st_audioqa.renderers.rir import listener_rirs, rir_hash
+from st_audioqa.scene import Scene, SceneSpec
+from st_audioqa.seeding import derived_seed
+
+__all__ = ["Produced", "produce", "render_stems"]
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Produced:
+    """A finished scene and how many draws of it were rejected, by reason."""
+
+    scene: Scene
+    audio: Floats | None
+    """[shape=(4, n_samples)] None where only questions were wanted."""
+    rejections: Counter[str]
+
+
+def produce(spec: SceneSpec, tools: Tools, *, with_audio: bool = True) -> Produced:
+    """Draws a planned scene until one passes every check.
+
+    Raises
+    ------
+    UserError
+        `checks.max_attempts` draws were rejected; the reasons are counted in the message.
+    """
+    rejections: Counter[str] = Counter()
+    limit = tools.recipe.checks.max_attempts
+    for attempt in range(limit):
+        try:
+            drawn = draw_scene(spec, attempt, tools)
+            if not with_audio:
+                return Produced(drawn.scene, None, rejections)
+            scene, audio = _render(drawn, tools)
+        except RejectedDraw as rejected:
+            rejections[rejected.reason] += 1
+        else:
+            return Produced(scene, audio, rejections)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in rejections.most_common())
+    raise UserError(
+        f"Scene {spec.scene_id} was drawn {limit} times and never passed ({reasons}): loosen "
+        "the recipe's placement or checks, or raise checks.max_attempts."
+    )
+
+
+def render_stems(drawn: Drawn, tools: Tools) -> tuple[Floats, str]:
+    """Each source rendered alone, and the hash of all RIRs.
+
+    Returns
+    -------
+    stems : ndarray [shape=(n_sources, 4, n_samples)]
+    rir_hash : str
+
+    Raises
+    ------
+    RejectedDraw
+        An impulse response is silent or steps abruptly between bins.
+    """
+    recipe, scene = tools.recipe, drawn.scene
+    n_taps = round(recipe.renderer.rir_duration_s * scene.sample_rate)
+    stems, all_rirs = [], []
+    for source, waveform in zip(scene.sources, drawn.waveforms, strict=True):
+        positions = source.position if source.moving else source.position[:1]
+        seed = derived_seed(scene.seed, "tail", source.index)
+        rirs = listener_rirs(
+            tools.engine, drawn.room, scene.listener, positions, n_taps, seed=seed
+        )
+        check_rirs(rirs, recipe.checks.max_rir_step_db)
+        stems.append(render(waveform, rirs))
+        all_rirs.append(rirs)
+    return np.stack(stems), rir_hash(all_rirs)
+
+
+def _render(drawn: Drawn, tools: Tools) -> tuple[Scene, Floats]:
+    checks, nominal_db = tools.recipe.checks, tools.recipe.renderer.gain_db
+    stems, digest = render_stems(drawn, tools)
+    activity = np.stack([source.activity for source in drawn.scene.sources])
+    heard = stems * np.float32(10.0 ** (nominal_db / 20.0))
+    check_levels(heard, activity, checks.min_level_dbfs, checks.max_level_difference_db)
+    audio, gain_db = mix(stems, nominal_db)
+    info = replace(drawn.scene.render, rir_hash=digest)
+    return replace(drawn.scene, gain_db=gain_db, render=info), audio

@@ -1,0 +1,91 @@
+"""The tools a recipe asks for, opened once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from st_audioqa.errors import MissingPackageError, UserError
+from st_audioqa.events.library import LIBRARIES, EventLibrary
+from st_audioqa.recipes import Recipe
+from st_audioqa.renderers.engine import ENGINES, RIREngine
+from st_audioqa.rooms.placement import Limits
+from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
+
+__all__ = ["Tools", "open_tools", "resolve"]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What draws and renders the scenes of one recipe."""
+
+    recipe: Recipe
+    provider: RoomProvider
+    library: EventLibrary
+    engine: RIREngine
+    limits: Limits
+
+
+def resolve(recipe: Recipe) -> tuple[Recipe, str]:
+    """The recipe with nothing left to this machine, and a sentence on what was decided.
+
+    `engine = "auto"` becomes `rlr` where that engine works. Elsewhere it becomes `image-source`,
+    and rooms become empty shoeboxes, which is all that engine renders. The sentence is empty
+    where nothing had to give way.
+    """
+    if recipe.renderer.engine != "auto":
+        return recipe, ""
+    try:
+        ENGINES.get("rlr")(preset=recipe.renderer.preset)
+    except UserError as error:
+        reason = str(error)
+    else:
+        return _with_engine(recipe, "rlr"), ""
+    built_in = _with_engine(recipe, "image-source")
+    options = {**recipe.rooms.options, "shapes": ["shoebox"], "furniture": [0, 0]}
+    rooms = recipe.rooms.model_copy(update={"options": options})
+    sentence = (
+        "Rendering with the built-in image-source engine in empty shoebox rooms, because the "
+        f"RLR engine is not available: {reason}"
+    )
+    return built_in.model_copy(update={"rooms": rooms}), sentence
+
+
+def open_tools(recipe: Recipe) -> Tools:
+    """Tools for a resolved recipe.
+
+    Raises
+    ------
+    UserError
+        An unknown provider, library, engine or preset, an option they do not know, or rooms
+        that the engine cannot render.
+    """
+    provider: RoomProvider = _construct(
+        f"room provider {recipe.rooms.provider!r}",
+        PROVIDERS.get(recipe.rooms.provider),
+        recipe.rooms.options,
+    )
+    events = recipe.events
+    library: EventLibrary = LIBRARIES.get(events.library)(
+        path=events.path, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
+    )
+    engine: RIREngine = ENGINES.get(recipe.renderer.engine)(preset=recipe.renderer.preset)
+    limits = TypeAdapter(Limits).validate_python(recipe.placement.model_dump())
+    return Tools(recipe, provider, library, engine, limits)
+
+
+def _with_engine(recipe: Recipe, engine: str) -> Recipe:
+    renderer = recipe.renderer.model_copy(update={"engine": engine})
+    return recipe.model_copy(update={"renderer": renderer})
+
+
+def _construct(what: str, factory: object, options: dict[str, object]) -> RoomProvider:
+    assert callable(factory)
+    try:
+        made: RoomProvider = factory(**options)
+    except MissingPackageError:
+        raise
+    except TypeError as error:
+        raise UserError(f"The {what} does not take these rooms.options: {error}.") from error
+    return made

@@ -1,0 +1,277 @@
+"""Verifies a corpus: its files, its tables, its labels, its answers and its audio.
+
+Nothing is trusted: azimuth, elevation and distance are recomputed from stored positions and
+poses, answers are asked again of the stored scenes, and the direction of arrival of every
+single-source scene is measured from the audio's own intensity vector.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from st_audioqa.conventions import (
+    SCENE_SAMPLES,
+    angular_distance_deg,
+    unit_vectors,
+    wrap_deg,
+)
+from st_audioqa.corpus.audio import load_audio
+from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.schema import (
+    QA_SCHEMA,
+    SCENES_SCHEMA,
+    question_from_row,
+    scene_from_row,
+)
+from st_audioqa.corpus.shards import file_sha256, read_rows
+from st_audioqa.errors import UserError
+from st_audioqa.foa import bin_directions
+from st_audioqa.pipeline.generate import question_engine
+from st_audioqa.scene import Question, Scene, track_directions
+
+__all__ = ["Report", "verify"]
+
+_MAX_LABEL_ERROR = 1e-3
+_MAX_MEDIAN_DOA_ERROR_DEG = 20.0
+"""A corpus whose median lies above this has its axes or its audio mixed up."""
+_MAX_SCENE_DOA_ERROR_DEG = 75.0
+"""A scene whose median lies above this does not sound where its label says."""
+
+
+@dataclass
+class Report:
+    """What was checked and what was found wrong."""
+
+    faults: list[str] = field(default_factory=list)
+    n_files: int = 0
+    n_scenes: int = 0
+    n_questions: int = 0
+    max_label_error: float = 0.0
+    doa_error_deg: dict[str, float] = field(default_factory=dict)
+    """Median error of each single-source scene, measured from its audio."""
+
+    @property
+    def median_doa_error_deg(self) -> float:
+        """Median over the single-source scenes; NaN where there is none."""
+        return float(np.median(list(self.doa_error_deg.values()) or [np.nan]))
+
+
+def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
+    """Checks a finished corpus and lists every fault.
+
+    Raises
+    ------
+    UserError
+        The folder holds no finished corpus.
+    """
+    manifest = Manifest.load(folder)
+    report = Report()
+    _check_recipe(manifest, report)
+    scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
+    qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
+    scenes: dict[str, Scene] = {}
+    for entry in scene_files:
+        for scene, row in _scenes(folder, entry, report):
+            if scene.scene_id in scenes:
+                report.faults.append(f"{entry.path}: scene {scene.scene_id} occurs twice")
+            scenes[scene.scene_id] = scene
+            _check_scene(scene, entry, manifest, report)
+            if manifest.has_audio:
+                _check_audio(scene, row, report)
+            report.n_scenes += 1
+            on_scene()
+    _check_leakage(scenes, report)
+    _check_questions(folder, qa_files, scenes, manifest, report)
+    if report.doa_error_deg and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
+        report.faults.append(
+            f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
+            f"{len(report.doa_error_deg)} single-source scenes, wanted at most "
+            f"{_MAX_MEDIAN_DOA_ERROR_DEG:.0f}"
+        )
+    return report
+
+
+def _check_recipe(manifest: Manifest, report: Report) -> None:
+    if manifest.recipe.hash != manifest.recipe_hash:
+        report.faults.append("manifest.json: recipe_hash is not the hash of the recipe")
+    wanted = sum(sum(counts.values()) for counts in manifest.recipe.splits.values())
+    held = sum(entry.rows for entry in manifest.scenes)
+    if wanted != held:
+        report.faults.append(f"manifest.json: {held} scenes, the recipe makes {wanted}")
+
+
+def _readable(
+    folder: Path, entries: list[ShardEntry], schema: pa.Schema, report: Report
+) -> Iterator[ShardEntry]:
+    """Entries whose file is there and can be read; says what is wrong with all others."""
+    for entry in entries:
+        path = folder / entry.path
+        if not path.resolve().is_relative_to(folder.resolve()):
+            report.faults.append(f"{entry.path}: lies outside the corpus folder")
+            continue
+        if not path.is_file():
+            report.faults.append(f"{entry.path}: the file is missing")
+            continue
+        report.n_files += 1
+        if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
+            report.faults.append(f"{entry.path}: SHA-256 differs from the manifest's")
+        try:
+            with pq.ParquetFile(path) as file:
+                rows, found = file.metadata.num_rows, file.schema_arrow
+        except (OSError, pa.ArrowInvalid) as error:
+            report.faults.append(f"{entry.path}: not readable as Parquet ({error})")
+            continue
+        if rows != entry.rows:
+            report.faults.append(f"{entry.path}: {rows} rows, the manifest says {entry.rows}")
+        if not found.equals(schema):
+            report.faults.append(f"{entry.path}: columns are not those of this version")
+            continue
+        yield entry
+
+
+def _scenes(
+    folder: Path, entry: ShardEntry, report: Report
+) -> Iterator[tuple[Scene, dict[str, Any]]]:
+    """Scenes of a file with their rows; a row that is no scene is a fault of its own."""
+    try:
+        for row in read_rows(folder / entry.path):
+            try:
+                yield scene_from_row(row), row
+            except UserError as error:
+                report.faults.append(f"{entry.path}: {error}")
+    except UserError as error:
+        report.faults.append(f"{entry.path}: {error}")
+
+
+def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Report) -> None:
+    def fault(text: str) -> None:
+        report.faults.append(f"{entry.path}: scene {scene.scene_id}: {text}")
+
+    if scene.split != entry.split:
+        fault(f"split {scene.split} in a file of {entry.split}")
+    if scene.recipe_hash != manifest.recipe_hash:
+        fault("made from another recipe")
+    if len(scene.sources) != len(scene.configuration):
+        fault(f"{len(scene.sources)} sources in configuration {scene.configuration}")
+    for source, movement in zip(scene.sources, scene.configuration, strict=False):
+        azimuth, elevation, distance = track_directions(source.position, scene.listener)
+        error = max(
+            float(np.abs(wrap_deg(azimuth - source.azimuth_deg)).max()),
+            float(np.abs(elevation - source.elevation_deg).max()),
+            float(np.abs(distance - source.distance_m).max()),
+        )
+        report.max_label_error = max(report.max_label_error, error)
+        if error > _MAX_LABEL_ERROR:
+            fault(f"source {source.index}: labels differ from positions by {error:.3g}")
+        still = bool((np.ptp(source.position, axis=0) == 0).all())
+        if source.moving == still or source.moving != (movement == "D"):
+            fault(f"source {source.index}: moving is {source.moving}, its track says otherwise")
+        if not source.event.labels:
+            fault(f"source {source.index}: has no label")
+    names = [source.event.name for source in scene.sources]
+    if len(set(names)) < len(names):
+        fault("two sources have the same label")
+
+
+def _check_audio(scene: Scene, row: dict[str, Any], report: Report) -> None:
+    try:
+        audio = load_audio(row)
+    except UserError as error:
+        report.faults.append(f"scene {scene.scene_id}: {error}")
+        return
+    if audio.shape != (4, SCENE_SAMPLES) or not audio.any():
+        report.faults.append(
+            f"scene {scene.scene_id}: audio has shape {audio.shape} or is silent, wanted "
+            f"(4, {SCENE_SAMPLES}) with sound"
+        )
+        return
+    if len(scene.sources) == 1:
+        source = scene.sources[0]
+        measured, weight = bin_directions(audio)
+        labelled = unit_vectors(source.azimuth_deg, source.elevation_deg)
+        heard = source.activity & source.line_of_sight & (weight > 0) & measured.any(axis=1)
+        if heard.any():
+            apart = float(np.median(angular_distance_deg(measured, labelled)[heard]))
+            report.doa_error_deg[scene.scene_id] = apart
+            if not apart <= _MAX_SCENE_DOA_ERROR_DEG:
+                report.faults.append(
+                    f"scene {scene.scene_id}: sounds {apart:.0f} deg away from its label"
+                )
+
+
+def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:
+    """No room and no recording may serve two splits."""
+    for what, of in (("room", _rooms), ("recording", _recordings)):
+        splits: dict[str, set[str]] = defaultdict(set)
+        for scene in scenes.values():
+            for name in of(scene):
+                splits[name].add(scene.split)
+        for name, found in sorted(splits.items()):
+            if len(found) > 1:
+                report.faults.append(f"{what} {name} serves several splits: {sorted(found)}")
+
+
+def _rooms(scene: Scene) -> list[str]:
+    return [f"{scene.room.provider}/{scene.room.name}"]
+
+
+def _recordings(scene: Scene) -> list[str]:
+    return [f"{source.event.library}/{source.event.clip_id}" for source in scene.sources]
+
+
+def _check_questions(
+    folder: Path,
+    files: list[ShardEntry],
+    scenes: dict[str, Scene],
+    manifest: Manifest,
+    report: Report,
+) -> None:
+    """Ids, references and answers: the questions must be those the stored scenes give."""
+    stored: dict[str, dict[str, Question]] = defaultdict(dict)
+    for entry in files:
+        try:
+            rows = list(read_rows(folder / entry.path))
+        except UserError as error:
+            report.faults.append(f"{entry.path}: {error}")
+            continue
+        for row in rows:
+            question = question_from_row(row)
+            report.n_questions += 1
+            if question.question_id in stored[entry.split]:
+                report.faults.append(f"{entry.path}: {question.question_id} occurs twice")
+            stored[entry.split][question.question_id] = question
+            if question.scene_id not in scenes:
+                report.faults.append(
+                    f"{entry.path}: {question.question_id} asks about {question.scene_id}, "
+                    "which is not in the corpus"
+                )
+            if question.options and question.answer not in question.options:
+                report.faults.append(
+                    f"{entry.path}: {question.question_id}: the answer is not an option"
+                )
+    engine = question_engine(manifest.recipe)
+    wrong: Counter[str] = Counter()
+    for split, questions in stored.items():
+        of_split = [scene for scene in scenes.values() if scene.split == split]
+        if len(of_split) != sum(e.rows for e in manifest.scenes if e.split == split):
+            continue  # scenes are missing, which is a fault already told
+        again = {each.question_id: each for each in engine.ask(of_split, manifest.seed)}
+        for question_id in sorted(questions.keys() | again.keys()):
+            if questions.get(question_id) != again.get(question_id):
+                wrong[split] += 1
+                if wrong[split] <= 5:
+                    report.faults.append(
+                        f"qa of {split}: {question_id} is not what the scenes give"
+                    )
+        if wrong[split] > 5:
+            report.faults.append(
+                f"qa of {split}: {wrong[split]} questions in all are not what the scenes give"
+            )

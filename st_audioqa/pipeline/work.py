@@ -1,0 +1,193 @@
+"""The work folder of a corpus in the making: its plan, and a mark for every finished shard.
+
+`.work/plan.json` says what is being made; `.work/<shard>.json` is written after a shard and
+counts only for this plan and while the shard's file still has the bytes it was marked with. The
+folder goes when the corpus is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from st_audioqa.corpus.manifest import MANIFEST, Manifest, ShardEntry
+from st_audioqa.corpus.shards import file_sha256, write_text
+from st_audioqa.errors import UserError
+from st_audioqa.pipeline.plan import Plan, Shard, make_plan
+from st_audioqa.recipes import Recipe
+
+__all__ = ["Work"]
+
+_FOLDER = ".work"
+
+
+class Work:
+    """A corpus in the making.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the corpus is to lie.
+    plan : Plan
+    with_audio : bool
+        Whether scenes are rendered.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, *, with_audio: bool) -> None:
+        self.folder = folder
+        self.plan = plan
+        self.with_audio = with_audio
+        self._key = f"{plan.hash}-{'audio' if with_audio else 'no-audio'}"
+
+    @classmethod
+    def begin(cls, folder: Path, plan: Plan, *, with_audio: bool) -> Work:
+        """Starts or goes on with the corpus of a plan.
+
+        Raises
+        ------
+        UserError
+            The folder cannot be written, holds something else, or holds another plan's work.
+        """
+        work = cls(folder, plan, with_audio=with_audio)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            present = [entry.name for entry in folder.iterdir()]
+            if (folder / MANIFEST).is_file():
+                work._refuse_other(Manifest.load(folder))
+            elif _FOLDER in present:
+                work._refuse_other(cls.resume(folder))
+            elif present:
+                raise UserError(
+                    f"The output folder {folder} is not empty and holds no corpus of ours "
+                    f"(found {sorted(present)[0]}): choose a new or empty folder."
+                )
+            else:
+                work._save_plan()
+        except OSError as error:
+            raise UserError(
+                f"The output folder {folder} cannot be written ({error.strerror}): choose "
+                "another, or change its permissions."
+            ) from error
+        return work
+
+    @classmethod
+    def resume(cls, folder: Path) -> Work:
+        """The work begun in a folder.
+
+        Raises
+        ------
+        UserError
+            There is none, or it was begun by another version.
+        """
+        path = folder / _FOLDER / "plan.json"
+        if not path.is_file():
+            raise UserError(
+                f"{folder} holds no corpus in the making: start one with "
+                f"`st-audioqa plan RECIPE --out {folder}`."
+            )
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            plan = make_plan(Recipe.model_validate(stored["recipe"]))
+            work = cls(folder, plan, with_audio=bool(stored["with_audio"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}): delete {folder} and "
+                "start anew."
+            ) from error
+        if stored.get("plan_hash") != plan.hash:
+            raise UserError(
+                f"{folder} was begun by another version of st_audioqa, whose plan differs: "
+                "finish it with that version, or delete the folder and start anew."
+            )
+        return work
+
+    @property
+    def finished(self) -> bool:
+        """Whether the corpus has its manifest."""
+        return (self.folder / MANIFEST).is_file()
+
+    def scenes_path(self, shard: Shard) -> str:
+        """Path of a shard's file below the corpus folder."""
+        return f"scenes/{shard.name}.parquet"
+
+    def todo(self) -> list[Shard]:
+        """Shards that are not finished."""
+        return [shard for shard in self.plan.shards if self._mark(shard) is None]
+
+    def mark(self, shard: Shard, rows: int, rejections: Counter[str]) -> None:
+        """Declares a shard finished, after its file has been renamed into place."""
+        path = self.folder / self.scenes_path(shard)
+        entry = ShardEntry(
+            path=self.scenes_path(shard),
+            split=shard.split,
+            rows=rows,
+            bytes=path.stat().st_size,
+            sha256=file_sha256(path),
+        )
+        mark = {"key": self._key, "entry": entry.model_dump(), "rejections": dict(rejections)}
+        write_text(self._mark_path(shard), json.dumps(mark, sort_keys=True))
+
+    def finished_shards(self) -> tuple[list[ShardEntry], Counter[str]]:
+        """Entries of all shards, and the rejections of all together.
+
+        Raises
+        ------
+        UserError
+            Some are not finished.
+        """
+        entries, rejections = [], Counter[str]()
+        missing = []
+        for shard in self.plan.shards:
+            mark = self._mark(shard)
+            if mark is None:
+                missing.append(shard.name)
+            else:
+                entries.append(ShardEntry.model_validate(mark["entry"]))
+                rejections.update(mark["rejections"])
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(self.plan.shards)} shards of {self.folder} are not "
+                f"rendered yet (first: {missing[0]}): run `st-audioqa render {self.folder}`."
+            )
+        return entries, rejections
+
+    def close(self) -> None:
+        """Removes the work folder of a finished corpus."""
+        shutil.rmtree(self.folder / _FOLDER, ignore_errors=True)
+
+    def _refuse_other(self, other: Manifest | Work) -> None:
+        if isinstance(other, Manifest):
+            same = other.recipe_hash == self.plan.recipe.hash
+            same = same and other.has_audio == self.with_audio
+        else:
+            same = other._key == self._key
+        if not same:
+            raise UserError(
+                f"{self.folder} holds a corpus of another recipe, seed or kind: choose another "
+                "folder, or delete it to start anew."
+            )
+
+    def _save_plan(self) -> None:
+        stored = {
+            "recipe": self.plan.recipe.model_dump(mode="json"),
+            "plan_hash": self.plan.hash,
+            "with_audio": self.with_audio,
+        }
+        path = self.folder / _FOLDER / "plan.json"
+        write_text(path, json.dumps(stored, indent=2, sort_keys=True) + "\n")
+
+    def _mark_path(self, shard: Shard) -> Path:
+        return self.folder / _FOLDER / f"{shard.name}.json"
+
+    def _mark(self, shard: Shard) -> dict[str, Any] | None:
+        """The mark of a shard, where it is valid."""
+        try:
+            mark: dict[str, Any] = json.loads(self._mark_path(shard).read_text("utf-8"))
+            path = self.folder / self.scenes_path(shard)
+            valid = mark["key"] == self._key and path.stat().st_size == mark["entry"]["bytes"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return mark if valid else None

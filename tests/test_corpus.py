@@ -1,0 +1,250 @@
+"""Files of a corpus: tables, audio, card, and what `verify` finds when they are tampered with."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from st_audioqa import Corpus, UserError, load_audio
+from st_audioqa.corpus.audio import decode_flac, encode_flac
+from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, scene_from_row
+from st_audioqa.corpus.shards import read_rows, write_shard
+from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+from st_audioqa.pipeline.verify import verify
+
+
+@pytest.fixture
+def copy(corpus_dir, tmp_path):
+    """A copy of the corpus that may be damaged."""
+    return shutil.copytree(corpus_dir, tmp_path / "copy")
+
+
+def shard(folder, table="scenes", split="test"):
+    return next((folder / table).glob(f"{split}-*.parquet"))
+
+
+def rewrite(folder, change, table="scenes"):
+    """Changes the rows of a shard and mends the manifest, as a careless editor would."""
+    path = shard(folder, table)
+    rows = list(read_rows(path))
+    change(rows)
+    write_shard(path, rows, SCENES_SCHEMA if table == "scenes" else QA_SCHEMA, 32)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    from st_audioqa.corpus.shards import file_sha256
+
+    for entry in manifest[table]:
+        if entry["path"] == path.relative_to(folder).as_posix():
+            entry.update(rows=len(rows), bytes=path.stat().st_size, sha256=file_sha256(path))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_sound_corpus_has_no_faults(corpus_dir):
+    report = verify(corpus_dir)
+    assert report.faults == []
+    assert report.n_scenes == 15
+    assert report.max_label_error < 1e-3
+    assert len(report.doa_error_deg) == 6
+    assert report.median_doa_error_deg < 15.0
+
+
+def test_a_truncated_shard_is_found(copy):
+    path = shard(copy)
+    path.write_bytes(path.read_bytes()[:-1000])
+    faults = " ".join(verify(copy).faults)
+    assert path.name in faults
+    assert "SHA-256" in faults
+    assert "not readable" in faults
+
+
+def test_swapped_shards_are_found(copy):
+    one, other = sorted((copy / "scenes").glob("train-*.parquet"))
+    one.rename(copy / "x")
+    other.rename(one)
+    (copy / "x").rename(other)
+    faults = verify(copy).faults
+    assert sum("SHA-256" in fault for fault in faults) == 2
+
+
+def test_a_missing_shard_and_one_outside_are_found(copy):
+    shard(copy).unlink()
+    assert any("missing" in fault for fault in verify(copy).faults)
+    text = (copy / "manifest.json").read_text().replace('"qa/test', '"../qa/test')
+    (copy / "manifest.json").write_text(text)
+    assert any("outside" in fault for fault in verify(copy).faults)
+
+
+def test_one_flipped_bit_is_found(copy):
+    path = shard(copy)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    assert any("SHA-256" in fault for fault in verify(copy).faults)
+
+
+def test_a_wrong_label_is_found_even_where_the_hash_fits(copy):
+    def shift(rows):
+        rows[0]["sources"][0]["azimuth_deg"][3] += 0.01
+
+    rewrite(copy, shift)
+    faults = verify(copy).faults
+    assert any("labels differ from positions by 0.01" in fault for fault in faults)
+
+
+def test_swapped_audio_is_found_by_its_direction(copy):
+    """Audio whose sources lie somewhere else cannot pass for the labelled one."""
+
+    def mirror(rows):
+        for row in rows:
+            if len(row["sources"]) == 1:
+                audio = load_audio(row) * np.float32([[1], [-1], [-1], [-1]])
+                row["audio"]["bytes"] = encode_flac(audio)
+
+    rewrite(copy, mirror)
+    faults = [fault for fault in verify(copy).faults if "away from its label" in fault]
+    assert len(faults) == 2
+
+
+def test_silent_and_foreign_audio_is_found(copy):
+    def silence(rows):
+        rows[0]["audio"]["bytes"] = encode_flac(np.zeros((4, 320_000)))
+        rows[1]["audio"]["bytes"] = b"RIFF nonsense"
+        rows[2]["audio"] = None
+
+    rewrite(copy, silence)
+    faults = " ".join(verify(copy).faults)
+    assert "silent" in faults
+    assert "cannot be decoded" in faults
+    assert "holds no audio" in faults
+
+
+def test_a_changed_answer_a_foreign_question_and_a_double_id_are_found(copy):
+    def change(rows):
+        yes_no = [row for row in rows if row["answer_kind"] == "yes_no"]
+        yes_no[0]["answer"] = "no" if yes_no[0]["answer"] == "yes" else "yes"
+        yes_no[1]["answer"] = "perhaps"
+        yes_no[2]["scene_id"] = "test-999999"
+        rows.append(dict(rows[0]))
+
+    rewrite(copy, change, "qa")
+    faults = " ".join(verify(copy).faults)
+    for text in ("not what the scenes give", "not an option", "not in the corpus", "occurs twice"):
+        assert text in faults
+
+
+def test_a_row_with_39_bins_or_nan_is_a_fault_of_its_own_and_names_the_scene(copy):
+    def cut(rows):
+        rows[0]["sources"][0]["distance_m"].pop()
+        rows[1]["sources"][0]["elevation_deg"][0] = float("nan")
+
+    rewrite(copy, cut)
+    report = verify(copy)
+    faults = [fault for fault in report.faults if "schema" in fault]
+    assert len(faults) == 2
+    assert "test-00000" in faults[0]
+    assert report.n_scenes == 13
+
+
+def test_a_folder_without_a_corpus_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no finished corpus"):
+        verify(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match="not a manifest"):
+        verify(tmp_path)
+
+
+def test_flac_keeps_16_bits_and_four_channels():
+    audio = np.random.default_rng(0).uniform(-0.9, 0.9, (4, 3200))
+    again = decode_flac(encode_flac(audio))
+    assert again.shape == (4, 3200)
+    np.testing.assert_allclose(again, audio, atol=0.51 / 32767)
+    assert encode_flac(audio) == encode_flac(audio)
+    for bad in (audio * 2, audio * np.nan):
+        with pytest.raises(ValueError, match="finite and within full scale"):
+            encode_flac(bad)
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(1, 32_000), (2, 32_000), (4, 16_000)])
+def test_audio_of_another_kind_is_refused(channels, rate):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros((100, channels)), rate, format="FLAC")
+    with pytest.raises(UserError, match=f"{channels} channels at {rate} Hz"):
+        decode_flac(buffer.getvalue())
+
+
+def test_load_audio_undoes_the_gain_on_request(corpus_dir):
+    row = next(read_rows(shard(corpus_dir)))
+    row["gain_db"] = -6.0
+    np.testing.assert_allclose(load_audio(row, physical=True), load_audio(row) * 10 ** (6 / 20), rtol=1e-6)
+
+
+@pytest.mark.parametrize("row", [{}, {"audio": None}, {"audio": {"path": "x.flac", "bytes": None}}])
+def test_a_row_without_audio_says_what_to_do(row):
+    with pytest.raises(UserError, match="audio"):
+        load_audio(row)
+
+
+def test_the_reader_gives_scenes_questions_audio_and_frames(corpus_dir):
+    corpus = Corpus(corpus_dir)
+    assert corpus.splits == ["test", "train"]
+    scene = next(iter(corpus.scenes("test")))
+    assert corpus.audio(scene.scene_id).shape == (4, 320_000)
+    assert len(corpus.frame("qa", "test")) == len(corpus.questions("test"))
+    assert "audio" not in corpus.frame("scenes", "train").columns
+    with pytest.raises(UserError, match="did you mean test"):
+        corpus.questions("tset")
+    with pytest.raises(UserError, match="no scene"):
+        corpus.audio("test-123456")
+
+
+def test_shards_have_features_a_page_index_and_uncompressed_audio(corpus_dir):
+    with pq.ParquetFile(shard(corpus_dir)) as file:
+        features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+        assert features["audio"] == {"sampling_rate": 32000, "num_channels": 4, "_type": "Audio"}
+        group = file.metadata.row_group(0)
+        columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+        assert columns["audio.bytes"].compression == "UNCOMPRESSED"
+        assert columns["sources.list.element.azimuth_deg.list.element"].compression == "ZSTD"
+        assert columns["scene_id"].has_offset_index
+
+
+def test_load_dataset_reads_both_configurations(corpus_dir, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    for streaming in (False, True):
+        options = {"split": "test", "streaming": streaming, "cache_dir": str(tmp_path)}
+        questions = datasets.load_dataset(str(corpus_dir), "qa", **options)
+        scenes = datasets.load_dataset(str(corpus_dir), "scenes", **options)
+        assert next(iter(questions))["options"] is not None
+        feature = scenes.features["audio"]
+        assert (feature.sampling_rate, feature.num_channels) == (32000, 4)
+        row = next(iter(scenes.cast_column("audio", datasets.Audio(decode=False))))
+        assert load_audio(row).shape == (4, 320_000)
+        assert scene_from_row(row).scene_id == row["scene_id"]
+    assert len(datasets.load_dataset(str(corpus_dir), split="train", cache_dir=str(tmp_path))) > 100
+
+
+def test_the_card_counts_what_is_there_and_warns_of_the_mono_trap(corpus_dir):
+    text = (corpus_dir / "README.md").read_text()
+    assert text.startswith("---\nlicense:")
+    assert "averages the four ambisonic channels" in text
+    assert "| test | 1 | 1 | 1 | 1 | 1 | 5 |" in text
+    assert "path: scenes/train-*.parquet" in text
+    total = len(Corpus(corpus_dir).questions("train"))
+    assert f"| {total} |" in text
+
+
+def test_stats_count_and_plot(corpus_dir, tmp_path):
+    pytest.importorskip("matplotlib")
+    corpus = Corpus(corpus_dir)
+    stats = corpus_stats(corpus)
+    assert stats["scenes"]["test"] == dict.fromkeys(("S", "D", "SS", "SD", "DD"), 1)
+    kinds = {(k["type"], k["attribute"]): k for k in stats["questions"]["train"]}
+    assert kinds["B", "verification"]["spread"] == 0.0
+    assert "verification" in stats_text(stats)
+    for path in plot_stats(corpus, tmp_path / "plots"):
+        assert path.stat().st_size > 5_000
