@@ -114,9 +114,7 @@ def listener_axes(yaw_deg: float) -> Floats:
     return np.array([[-sin, 0.0, -cos], [-cos, 0.0, sin], [0.0, 1.0, 0.0]])
 
 
-def to_listener(
-    points: ArrayLike, listener_position: ArrayLike, yaw_deg: float
-) -> Floats:
+def to_listener(points: ArrayLike, listener_position: ArrayLike, yaw_deg: float) -> Floats:
     """World points in listener axes (x front, y left, z up), in metres [shape=(..., 3)]."""
     offsets = np.asarray(points, dtype=np.float64) - np.asarray(
         listener_position, dtype=np.float64

@@ -60,7 +60,9 @@ def test_directions_and_unit_vectors_are_inverse():
 
 
 def test_wrap_keeps_180_and_turns_minus_180():
-    np.testing.assert_array_equal(c.wrap_deg([-180, 180, 181, -181, 540, 0]), [180, 180, -179, 179, 180, 0])
+    np.testing.assert_array_equal(
+        c.wrap_deg([-180, 180, 181, -181, 540, 0]), [180, 180, -179, 179, 180, 0]
+    )
 
 
 def test_sectors_are_centred_on_front_and_turn_left():

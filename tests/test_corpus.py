@@ -133,7 +133,12 @@ def test_a_changed_answer_a_foreign_question_and_a_double_id_are_found(copy):
 
     rewrite(copy, change, "qa")
     faults = " ".join(verify(copy).faults)
-    for text in ("not what the scenes give", "not an option", "not in the corpus", "occurs twice"):
+    for text in (
+        "not what the scenes give",
+        "not an option",
+        "not in the corpus",
+        "occurs twice",
+    ):
         assert text in faults
 
 
@@ -180,10 +185,14 @@ def test_audio_of_another_kind_is_refused(channels, rate):
 def test_load_audio_undoes_the_gain_on_request(corpus_dir):
     row = next(read_rows(shard(corpus_dir)))
     row["gain_db"] = -6.0
-    np.testing.assert_allclose(load_audio(row, physical=True), load_audio(row) * 10 ** (6 / 20), rtol=1e-6)
+    np.testing.assert_allclose(
+        load_audio(row, physical=True), load_audio(row) * 10 ** (6 / 20), rtol=1e-6
+    )
 
 
-@pytest.mark.parametrize("row", [{}, {"audio": None}, {"audio": {"path": "x.flac", "bytes": None}}])
+@pytest.mark.parametrize(
+    "row", [{}, {"audio": None}, {"audio": {"path": "x.flac", "bytes": None}}]
+)
 def test_a_row_without_audio_says_what_to_do(row):
     with pytest.raises(UserError, match="audio"):
         load_audio(row)
@@ -205,9 +214,15 @@ def test_the_reader_gives_scenes_questions_audio_and_frames(corpus_dir):
 def test_shards_have_features_a_page_index_and_uncompressed_audio(corpus_dir):
     with pq.ParquetFile(shard(corpus_dir)) as file:
         features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
-        assert features["audio"] == {"sampling_rate": 32000, "num_channels": 4, "_type": "Audio"}
+        assert features["audio"] == {
+            "sampling_rate": 32000,
+            "num_channels": 4,
+            "_type": "Audio",
+        }
         group = file.metadata.row_group(0)
-        columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+        columns = {
+            group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)
+        }
         assert columns["audio.bytes"].compression == "UNCOMPRESSED"
         assert columns["sources.list.element.azimuth_deg.list.element"].compression == "ZSTD"
         assert columns["scene_id"].has_offset_index
@@ -225,7 +240,10 @@ def test_load_dataset_reads_both_configurations(corpus_dir, tmp_path):
         row = next(iter(scenes.cast_column("audio", datasets.Audio(decode=False))))
         assert load_audio(row).shape == (4, 320_000)
         assert scene_from_row(row).scene_id == row["scene_id"]
-    assert len(datasets.load_dataset(str(corpus_dir), split="train", cache_dir=str(tmp_path))) > 100
+    assert (
+        len(datasets.load_dataset(str(corpus_dir), split="train", cache_dir=str(tmp_path)))
+        > 100
+    )
 
 
 def test_the_card_counts_what_is_there_and_warns_of_the_mono_trap(corpus_dir):

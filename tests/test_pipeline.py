@@ -110,7 +110,9 @@ def test_a_static_source_is_one_convolution(specs, tools):
     seed = derived_seed(scene.seed, "tail", 0)
     position = scene.sources[0].position[:1]
     rirs = listener_rirs(tools.engine, drawn.room, scene.listener, position, 12_800, seed=seed)
-    whole = signal.fftconvolve(drawn.waveforms[0][None].astype(float), rirs[0].astype(float), axes=-1)
+    whole = signal.fftconvolve(
+        drawn.waveforms[0][None].astype(float), rirs[0].astype(float), axes=-1
+    )
     np.testing.assert_allclose(stems[0], whole[:, :320_000], atol=1e-5)
 
 
@@ -138,8 +140,12 @@ def test_a_row_is_enough_to_render_the_same_audio_again(corpus_dir):
         waveforms = np.stack([tools.library.waveform(source.event) for source in scene.sources])
         stems, digest = render_stems(Drawn(scene, room, waveforms), tools)
         assert digest == scene.render.rir_hash
-        audio = (stems.sum(axis=0, dtype=np.float64) * 10 ** (scene.gain_db / 20)).astype(np.float32)
-        np.testing.assert_array_equal(decode_flac(encode_flac(audio)), corpus.audio(scene.scene_id))
+        audio = (stems.sum(axis=0, dtype=np.float64) * 10 ** (scene.gain_db / 20)).astype(
+            np.float32
+        )
+        np.testing.assert_array_equal(
+            decode_flac(encode_flac(audio)), corpus.audio(scene.scene_id)
+        )
 
 
 def test_scenes_survive_their_rows(corpus_dir):
@@ -153,7 +159,9 @@ def test_the_number_of_workers_changes_no_byte(tmp_path, corpus_dir):
     assert digests(again) == digests(corpus_dir)
 
 
-def test_a_cut_run_resumes_to_the_same_bytes_and_does_nothing_twice(tmp_path, corpus_dir, monkeypatch):
+def test_a_cut_run_resumes_to_the_same_bytes_and_does_nothing_twice(
+    tmp_path, corpus_dir, monkeypatch
+):
     folder = tmp_path / "cut"
     work = plan_corpus(small_recipe(), folder, with_audio=True)
     done = []

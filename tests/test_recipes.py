@@ -21,7 +21,9 @@ def test_every_bundled_recipe_loads_under_its_own_name():
 
 def test_the_demo_has_sixty_scenes_twelve_of_each_configuration():
     splits = load_recipe("demo").splits
-    totals = {c: sum(split[c] for split in splits.values()) for c in ("S", "D", "SS", "SD", "DD")}
+    totals = {
+        c: sum(split[c] for split in splits.values()) for c in ("S", "D", "SS", "SD", "DD")
+    }
     assert set(totals.values()) == {12}
     assert set(splits) == {"train", "test"}
 
@@ -53,7 +55,13 @@ gian_db = 2
     with pytest.raises(UserError) as error:
         load_recipe(write(tmp_path, text))
     message = str(error.value)
-    for key in ("seed", "splits.test.S", "distance_m", "renderer.rir_duration_s", "renderer.gian_db"):
+    for key in (
+        "seed",
+        "splits.test.S",
+        "distance_m",
+        "renderer.rir_duration_s",
+        "renderer.gian_db",
+    ):
         assert key in message
 
 

@@ -46,7 +46,9 @@ def test_points_in_an_l():
 
 
 def test_outline_distance_is_to_the_nearest_edge():
-    np.testing.assert_allclose(outline_distance([[1, 2], [2, 2], [3.5, 3.9]], SQUARE), [1, 2, 0.1])
+    np.testing.assert_allclose(
+        outline_distance([[1, 2], [2, 2], [3.5, 3.9]], SQUARE), [1, 2, 0.1]
+    )
 
 
 def test_box_distance():
@@ -129,7 +131,11 @@ def test_an_empty_shoebox_says_so_and_a_furnished_one_is_a_mesh():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"shapes": ["shoebx"]}, "shoebox"), ({"furniture": (5, 2)}, "furniture"), ({"shapes": []}, "empty")],
+    [
+        ({"shapes": ["shoebx"]}, "shoebox"),
+        ({"furniture": (5, 2)}, "furniture"),
+        ({"shapes": []}, "empty"),
+    ],
 )
 def test_impossible_room_options_are_named(options, message):
     with pytest.raises(UserError, match=message):
@@ -147,7 +153,9 @@ def test_placements_keep_their_distances():
         ends, moving = linear_paths(room, ears, rng, limits, 50)
         for points in (still, moving.reshape(-1, 3)):
             assert points_in_outline(points[:, [0, 2]], room.floor).all()
-            assert outline_distance(points[:, [0, 2]], room.floor).min() >= limits.wall_clearance_m
+            assert (
+                outline_distance(points[:, [0, 2]], room.floor).min() >= limits.wall_clearance_m
+            )
             assert box_distance(points, room.obstacles).min() >= limits.furniture_clearance_m
             assert points[:, 1].min() >= 0.2
             assert points[:, 1].max() <= room.height_m - 0.2

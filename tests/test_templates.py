@@ -71,7 +71,9 @@ def clear_place(source, attribute, anchor):
     for b in WINDOW[anchor]:
         for shift in (-GUARD[attribute] * 0.999, 0.0, GUARD[attribute] * 0.999):
             value = track(source, attribute)[b] + shift
-            found.add(place_of(attribute, max(value, 0.0) if attribute == "distance" else value))
+            found.add(
+                place_of(attribute, max(value, 0.0) if attribute == "distance" else value)
+            )
     return found.pop() if len(found) == 1 else None
 
 
@@ -163,7 +165,9 @@ def grounded(question, sources):
     elif what == "change":
         wanted = first_word(text, CHANGE_WORDS[attribute])
         changes = [change_of(source, attribute) for source in sources]
-        assert all(abs(c) >= LEAST[attribute] or abs(c) <= LEAST[attribute] / 4 for c in changes)
+        assert all(
+            abs(c) >= LEAST[attribute] or abs(c) <= LEAST[attribute] / 4 for c in changes
+        )
         sign = 1 if wanted == CHANGE_WORDS[attribute][1] else -1
         fits = [c * sign >= LEAST[attribute] for c in changes]
     else:
@@ -180,7 +184,12 @@ def grounded(question, sources):
 def spoken_place(place):
     if place.endswith(" m"):
         return re.escape(place) + " away"
-    exact = {"front": "in front ", "back": "at the back ", "above": "above the", "below": "below the"}
+    exact = {
+        "front": "in front ",
+        "back": "at the back ",
+        "above": "above the",
+        "below": "below the",
+    }
     if place in exact:
         return exact[place]
     return "level with" if place == "level" else f"to the {place} "
@@ -201,8 +210,12 @@ def planned(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(planned):
-    scenes = {scene.scene_id: scene for split in planned.splits for scene in planned.scenes(split)}
-    return [(q, scenes[q.scene_id]) for split in planned.splits for q in planned.questions(split)]
+    scenes = {
+        scene.scene_id: scene for split in planned.splits for scene in planned.scenes(split)
+    }
+    return [
+        (q, scenes[q.scene_id]) for split in planned.splits for q in planned.questions(split)
+    ]
 
 
 def test_every_answer_is_the_oracles(asked):
@@ -253,14 +266,17 @@ def test_yes_and_no_are_even_and_every_label_is_as_often_absent_as_present(asked
     answers = defaultdict(Counter)
     for question, _ in asked:
         if question.attribute == "verification":
-            key = (question.split, question.type, question.configuration, verified_name(question))
+            key = (
+                question.split,
+                question.type,
+                question.configuration,
+                verified_name(question),
+            )
             answers[key][question.answer] += 1
     for key, counts in answers.items():
         assert abs(counts["yes"] - counts["no"]) <= 2, (key, counts)
     total = sum(answers.values(), Counter())
     assert total["yes"] == total["no"]
-
-
 
 
 def test_a_label_asked_about_and_absent_is_no_relative_of_what_sounds(asked):
@@ -280,7 +296,14 @@ def test_binary_answers_are_even_within_one_per_group(asked):
         if len(question.options) == 2:
             pooled = question.family == "movement_status"
             case = "" if pooled else question.configuration
-            key = (question.split, question.family, question.type, question.attribute, question.anchor, case)
+            key = (
+                question.split,
+                question.family,
+                question.type,
+                question.attribute,
+                question.anchor,
+                case,
+            )
             groups[key][question.answer] += 1
     for key, counts in groups.items():
         assert max(counts.values()) - min(counts.values()) <= 1, (key, counts)
@@ -301,7 +324,9 @@ def test_names_in_a_question_are_those_of_its_scene(asked):
         unnamed = question.attribute in ("detection", "verification")
         unnamed = unnamed or question.family == "movement_conditioned_relation"
         if question.type != "A" and not unnamed:
-            assert all(names[i] in question.question.lower() for i in question.targets), question
+            assert all(names[i] in question.question.lower() for i in question.targets), (
+                question
+            )
         assert "{" not in question.question
         assert question.question.endswith("?") or question.question.endswith(".")
 

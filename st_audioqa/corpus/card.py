@@ -155,7 +155,7 @@ def _sources(folder: Path, manifest: Manifest) -> str:
 
 def _provenance(manifest: Manifest) -> str:
     engine = manifest.engine
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
     rejected = ", ".join(f"{reason} {count}" for reason, count in manifest.rejections.items())
     return f"""
 ## How it was made

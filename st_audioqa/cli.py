@@ -1,0 +1,443 @@
+"""The command line: `st-audioqa --help`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+import st_audioqa
+from st_audioqa.errors import UserError
+
+__all__ = ["cli", "main"]
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_CORPUS = click.Path(path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@contextmanager
+def _progress(total: int, what: str) -> Iterator[tqdm[Any]]:
+    """A progress bar on standard error."""
+    with tqdm(total=total, desc=what, unit=" scenes", dynamic_ncols=True) as bar:
+        yield bar
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(st_audioqa.__version__, prog_name="st-audioqa")
+def cli() -> None:
+    """Spatio-temporal audio question answering: make corpora, verify them, score models."""
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what is installed, what works here, and what installs the rest."""
+    from st_audioqa.doctor import examine
+
+    findings = examine(Path.cwd())
+    for finding in findings:
+        mark = "ok  " if finding.good else "FAIL"
+        click.echo(f"{mark} {finding.subject:<20} {finding.text}")
+    if not all(finding.good for finding in findings):
+        sys.exit(1)
+
+
+def _recipe_options(function: Any) -> Any:
+    """Options of the commands that start from a recipe."""
+    for option in (
+        click.option(
+            "--questions-only", is_flag=True, help="Draw scenes without rendering audio."
+        ),
+        click.option("--engine", help="Take this RIR engine instead of the recipe's."),
+        click.option(
+            "--seed", type=click.IntRange(0), help="Take this seed instead of the recipe's."
+        ),
+        click.option("--out", "folder", type=_FOLDER, required=True, help="Output folder."),
+    ):
+        function = option(function)
+    return click.argument("recipe")(function)
+
+
+_workers = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="all cores",
+    help="Processes; any number gives the same bytes.",
+)
+
+
+def _begin(
+    recipe: str, folder: Path, seed: int | None, engine: str | None, questions_only: bool
+) -> Any:
+    """The work of a recipe, begun or taken up again."""
+    from st_audioqa.pipeline.generate import plan_corpus
+    from st_audioqa.pipeline.tools import open_tools, resolve
+    from st_audioqa.recipes import load_recipe
+
+    loaded = load_recipe(recipe)
+    if seed is not None:
+        loaded = loaded.model_copy(update={"seed": seed})
+    if engine is not None:
+        renderer = loaded.renderer.model_copy(update={"engine": engine})
+        loaded = loaded.model_copy(update={"renderer": renderer})
+    resolved, sentence = resolve(loaded)
+    if sentence:
+        click.echo(sentence)
+    open_tools(resolved)
+    return plan_corpus(resolved, folder, with_audio=not questions_only)
+
+
+def _render(work: Any, workers: int) -> None:
+    from st_audioqa.pipeline.generate import render_scenes
+
+    todo = work.todo()
+    done = work.plan.n_scenes - sum(len(shard.scenes) for shard in todo)
+    if done and todo:
+        click.echo(f"Resuming: {done} of {work.plan.n_scenes} scenes are there already.")
+    with _progress(work.plan.n_scenes, "scenes") as bar:
+        bar.update(done)
+        render_scenes(work, workers, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
+
+
+def _tell_finished(manifest: Any, folder: Path) -> None:
+    scenes = sum(entry.rows for entry in manifest.scenes)
+    questions = sum(entry.rows for entry in manifest.qa)
+    rejected = sum(manifest.rejections.values())
+    click.echo(
+        f"{scenes} scenes and {questions} questions lie in {folder} "
+        f"({rejected} draws were rejected and drawn again; README.md there tells more)."
+    )
+
+
+@cli.command()
+@_recipe_options
+@_workers
+def generate(
+    recipe: str,
+    folder: Path,
+    seed: int | None,
+    engine: str | None,
+    questions_only: bool,
+    workers: int,
+) -> None:
+    """Make the corpus of RECIPE (a bundled name or a TOML file); resumes where it was cut."""
+    from st_audioqa.corpus.manifest import Manifest
+    from st_audioqa.pipeline.generate import finish
+
+    work = _begin(recipe, folder, seed, engine, questions_only)
+    if work.finished:
+        click.echo("Nothing to do: this corpus is finished.")
+        manifest = Manifest.load(folder)
+    else:
+        _render(work, workers)
+        manifest = finish(work)
+    _tell_finished(manifest, folder)
+
+
+@cli.command()
+@_recipe_options
+def plan(
+    recipe: str, folder: Path, seed: int | None, engine: str | None, questions_only: bool
+) -> None:
+    """Plan the corpus of RECIPE: the first step of `generate`."""
+    work = _begin(recipe, folder, seed, engine, questions_only)
+    click.echo(
+        f"{work.plan.n_scenes} scenes in {len(work.plan.shards)} shards are planned in {folder}; "
+        f"next: st-audioqa render {folder}"
+    )
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+@_workers
+def render(folder: Path, workers: int) -> None:
+    """Draw and render the scenes planned in FOLDER; resumes where it was cut."""
+    from st_audioqa.pipeline.work import Work
+
+    work = Work.resume(folder)
+    _render(work, workers)
+    click.echo(f"All scenes are rendered; next: st-audioqa questions {folder}")
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+def questions(folder: Path) -> None:
+    """Make (again) the questions of the scenes in FOLDER, and its manifest and card."""
+    from st_audioqa.corpus.manifest import MANIFEST
+    from st_audioqa.pipeline.generate import ask_again, finish
+    from st_audioqa.pipeline.work import Work
+
+    finished = (folder / MANIFEST).is_file()
+    manifest = ask_again(folder) if finished else finish(Work.resume(folder))
+    _tell_finished(manifest, folder)
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+def card(folder: Path) -> None:
+    """Write (again) the data card of the corpus in FOLDER."""
+    from st_audioqa.corpus.card import write_card
+    from st_audioqa.corpus.manifest import Manifest
+
+    write_card(folder, Manifest.load(folder))
+    click.echo(f"The card is written: {folder / 'README.md'}")
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+@click.option("--json", "json_path", type=_FILE, help="Also write a report.")
+def verify(folder: Path, json_path: Path | None) -> None:
+    """Check files, tables, labels, answers and audio of the corpus in FOLDER."""
+    from st_audioqa.corpus.manifest import Manifest
+    from st_audioqa.pipeline.verify import verify as run_verify
+
+    total = sum(entry.rows for entry in Manifest.load(folder).scenes)
+    with _progress(total, "verify") as bar:
+        report = run_verify(folder, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
+    if json_path is not None:
+        data = {**report.__dict__, "median_doa_error_deg": report.median_doa_error_deg}
+        _write(json_path, json.dumps(data, indent=2, sort_keys=True) + "\n")
+    click.echo(
+        f"{report.n_files} files, {report.n_scenes} scenes, {report.n_questions} questions checked."
+    )
+    click.echo(
+        f"Labels recomputed from positions: largest difference {report.max_label_error:.1e}."
+    )
+    if report.doa_error_deg:
+        click.echo(
+            f"Direction of arrival measured from the audio of {len(report.doa_error_deg)} "
+            f"single-source scenes: median error {report.median_doa_error_deg:.1f} deg."
+        )
+    for fault in report.faults:
+        click.echo(f"FAULT {fault}")
+    if report.faults:
+        click.echo(f"{len(report.faults)} faults.")
+        sys.exit(1)
+    click.echo("No faults.")
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+@click.option("--json", "json_path", type=_FILE, help="Also write as JSON.")
+@click.option("--plots", type=_FOLDER, help="Also draw pictures into this folder.")
+def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
+    """Count scenes, questions and answers of the corpus in FOLDER."""
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+
+    corpus = Corpus(folder)
+    counted = corpus_stats(corpus)
+    click.echo(stats_text(counted))
+    if json_path is not None:
+        _write(json_path, json.dumps(counted, indent=2, sort_keys=True) + "\n")
+    if plots is not None:
+        for path in plot_stats(corpus, plots):
+            click.echo(f"plot: {path}")
+
+
+@cli.group(name="eval")
+def evaluate() -> None:
+    """Ask a model the questions of a corpus, and score what it said."""
+
+
+_split = click.option("--split", default="test", show_default=True, help="Split to use.")
+
+
+@evaluate.command(name="run")
+@click.argument("model")
+@click.argument("folder", type=_CORPUS)
+@_split
+@click.option(
+    "--out", type=_FILE, required=True, help="Predictions file; resumed if it exists."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--model-arg", "arguments", multiple=True, metavar="KEY=VALUE", help="For the model."
+)
+def eval_run(
+    model: str,
+    folder: Path,
+    split: str,
+    out: Path,
+    seed: int,
+    batch_size: int,
+    arguments: tuple[str, ...],
+) -> None:
+    """Ask MODEL (a name, or module:Class) all questions of a split of the corpus in FOLDER."""
+    from st_audioqa.corpus.manifest import MANIFEST
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.corpus.shards import file_sha256
+    from st_audioqa.evaluation import RunContext, load_model, run
+
+    corpus = Corpus(folder)
+    asked = corpus.questions(split)
+    context = RunContext(
+        questions=lambda name: corpus.questions(name) if name in corpus.splits else [],
+        scene=corpus.scene,
+        split=split,
+        seed=seed,
+        arguments=dict(_key_value(argument) for argument in arguments),
+    )
+    report = run(
+        load_model(model, context),
+        asked,
+        corpus.audio,
+        out,
+        split=split,
+        manifest_sha256=file_sha256(folder / MANIFEST),
+        batch_size=batch_size,
+    )
+    kept = f", {report.skipped} were answered already" if report.skipped else ""
+    click.echo(f"{report.asked} questions asked, {report.failed} failed{kept}: {out}")
+    if report.failed:
+        click.echo("Failed questions count as wrong; the same command asks them again.")
+
+
+@evaluate.command(name="score")
+@click.argument("predictions", type=_FILE)
+@click.argument("folder", type=_CORPUS)
+@_split
+@click.option("--json", "json_path", type=_FILE, help="Write the result here.")
+@click.option("--rows", "rows_path", type=_FILE, help="Write what became of every answer here.")
+@click.option("--markdown", "markdown_path", type=_FILE, help="Write the tables here.")
+@click.option("--resamples", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--quiet", is_flag=True, help="Print no tables.")
+def eval_score(
+    predictions: Path,
+    folder: Path,
+    split: str,
+    json_path: Path | None,
+    rows_path: Path | None,
+    markdown_path: Path | None,
+    resamples: int,
+    quiet: bool,
+) -> None:
+    """Score PREDICTIONS (predictions.jsonl) against a split of the corpus in FOLDER."""
+    from st_audioqa.corpus.manifest import MANIFEST
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.corpus.shards import file_sha256
+    from st_audioqa.evaluation import (
+        audioset_vocabulary,
+        format_tables,
+        read_predictions,
+        score,
+    )
+
+    corpus = Corpus(folder)
+    found = read_predictions(predictions)
+    name = found.header.model if found.header else predictions.stem
+    manifest_sha256 = file_sha256(folder / MANIFEST)
+    if found.header:
+        for what, wanted, got in (
+            ("split", split, found.header.split),
+            ("corpus", manifest_sha256, found.header.manifest_sha256),
+        ):
+            if got not in ("", wanted):
+                raise UserError(
+                    f"{predictions} answers another {what} ({got[:16]}) than asked for "
+                    f"({wanted[:16]}): give the {what} it was made with."
+                )
+    result = score(
+        corpus.questions(split),
+        found.predictions,
+        vocabulary=audioset_vocabulary(),
+        resamples=resamples,
+    )
+    tables = {name: result.tables}
+    if json_path is not None:
+        content = {**result.to_dict(), "model": name, "manifest_sha256": manifest_sha256}
+        _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    if rows_path is not None:
+        _write(rows_path, "".join(result.rows_jsonl()))
+    if markdown_path is not None:
+        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
+    if not quiet:
+        click.echo(format_tables(tables, intervals=True))
+    statuses = ", ".join(
+        f"{count} {status}" for status, count in result.statuses.items() if count
+    )
+    click.echo(f"{name}: {result.counts['questions']} questions ({statuses}).")
+
+
+@evaluate.command(name="report")
+@click.argument("results", nargs=-1, required=True, type=_FILE)
+@click.option("--markdown", "markdown_path", type=_FILE, help="Also write as Markdown.")
+@click.option("--intervals/--no-intervals", default=False, help="Show 95 % intervals.")
+def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals: bool) -> None:
+    """Put the RESULTS of several models (result.json) into one table."""
+    from st_audioqa.evaluation import format_tables
+
+    tables: dict[str, Any] = {}
+    asked: dict[str, Path] = {}
+    for path in results:
+        try:
+            result = json.loads(path.read_text("utf-8"))
+            name, found, questions = (
+                result["model"],
+                result["tables"],
+                result["questions_sha256"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} is no result: wanted what `st-audioqa eval score --json` writes."
+            ) from error
+        asked.setdefault(questions, path)
+        tables[name if name not in tables else f"{name} ({path.stem})"] = found
+    if len(asked) > 1:
+        first, other = list(asked.values())[:2]
+        raise UserError(
+            f"{first} and {other} are about different questions: results in one table must "
+            "come from the same split of the same corpus."
+        )
+    if markdown_path is not None:
+        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
+    click.echo(format_tables(tables, intervals=intervals))
+
+
+def _key_value(argument: str) -> tuple[str, str]:
+    key, equals, value = argument.partition("=")
+    if not (key and equals):
+        raise UserError(f"--model-arg takes KEY=VALUE, got {argument!r}.")
+    return key, value
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; a mistake of the user is one sentence and exit code 2."""
+    try:
+        cli.main(args=arguments, prog_name="st-audioqa", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(
+            "Interrupted; what is finished stays: the same command goes on from there.",
+            err=True,
+        )
+        sys.exit(130)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}.", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

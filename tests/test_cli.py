@@ -1,0 +1,238 @@
+"""The command line as a newcomer meets it: output, one-sentence errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from st_audioqa.cli import main
+
+RECIPE = """
+name = "mini"
+seed = 2
+[splits.train]
+S = 1
+SD = 1
+[splits.test]
+D = 1
+SS = 1
+[rooms]
+options = { shapes = ["shoebox"], furniture = [0, 0] }
+[renderer]
+engine = "image-source"
+preset = "fast"
+rir_duration_s = 0.3
+"""
+
+
+def run(capsys, *arguments):
+    """Exit code, standard output, standard error."""
+    code = 0
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code or 0
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "mini.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def assert_one_sentence(code, err):
+    assert code == 2
+    assert "Traceback" not in err
+    assert err.startswith("Error: ")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_help_lists_every_command_of_the_contract(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for command in (
+        "doctor",
+        "generate",
+        "plan",
+        "render",
+        "questions",
+        "card",
+        "verify",
+        "stats",
+        "eval",
+    ):
+        assert f"\n  {command} " in out
+
+
+def test_doctor_names_engines_and_missing_extras(capsys, monkeypatch):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "engine image-source" in out
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    _, out, _ = run(capsys, "doctor")
+    assert "pip install 'st_audioqa[plots]'" in out
+
+
+def test_from_recipe_to_scored_corpus_and_nothing_twice(capsys, recipe, tmp_path):
+    out = tmp_path / "out"
+    code, said, err = run(capsys, "generate", recipe, "--out", out, "--workers", "1")
+    assert code == 0, err
+    assert "4 scenes" in said
+    code, said, _ = run(capsys, "generate", recipe, "--out", out)
+    assert "Nothing to do" in said
+    assert run(capsys, "verify", out, "--json", tmp_path / "v.json")[0] == 0
+    assert json.loads((tmp_path / "v.json").read_text())["faults"] == []
+    assert run(capsys, "stats", out, "--json", tmp_path / "s.json")[0] == 0
+    names = []
+    for model in ("oracle", "chance", "majority"):
+        predictions, result = tmp_path / f"{model}.jsonl", tmp_path / f"{model}.json"
+        assert run(capsys, "eval", "run", model, out, "--out", predictions)[0] == 0
+        code, said, _ = run(capsys, "eval", "run", model, out, "--out", predictions)
+        assert "0 questions asked" in said
+        arguments = (
+            "--json",
+            result,
+            "--markdown",
+            tmp_path / "t.md",
+            "--rows",
+            tmp_path / "r.jsonl",
+        )
+        assert run(capsys, "eval", "score", predictions, out, *arguments)[0] == 0
+        names.append(result)
+    cells = []
+
+    def collect(node):
+        if isinstance(node, dict) and "n" in node:
+            cells.append(node)
+        elif isinstance(node, dict):
+            for child in node.values():
+                collect(child)
+
+    collect(json.loads(names[0].read_text())["tables"])
+    assert {cell["value"] for cell in cells if cell["n"]} == {100.0}
+    code, said, _ = run(capsys, "eval", "report", *names)
+    assert code == 0
+    assert all(model in said for model in ("oracle", "chance", "majority", "Random chance"))
+
+
+def test_the_steps_alone_make_the_same_corpus(capsys, recipe, tmp_path):
+    whole, steps = tmp_path / "whole", tmp_path / "steps"
+    assert run(capsys, "generate", recipe, "--out", whole)[0] == 0
+    assert run(capsys, "plan", recipe, "--out", steps)[0] == 0
+    code, _, err = run(capsys, "questions", steps)
+    assert_one_sentence(code, err)
+    assert "st-audioqa render" in err
+    assert run(capsys, "render", steps, "--workers", "1")[0] == 0
+    assert run(capsys, "questions", steps)[0] == 0
+    assert run(capsys, "card", steps)[0] == 0
+    assert run(capsys, "questions", steps)[0] == 0
+    files = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(steps) for p in steps.rglob("*") if p.is_file())
+    assert all((whole / f).read_bytes() == (steps / f).read_bytes() for f in files)
+
+
+def test_questions_only_has_questions_and_no_audio(capsys, recipe, tmp_path):
+    out = tmp_path / "out"
+    assert run(capsys, "generate", recipe, "--out", out, "--questions-only")[0] == 0
+    assert run(capsys, "verify", out)[0] == 0
+    code, _, err = run(capsys, "generate", recipe, "--out", out)
+    assert_one_sentence(code, err)
+
+
+def test_another_seed_makes_another_corpus(capsys, recipe, tmp_path):
+    for seed in (1, 2):
+        arguments = ("--out", tmp_path / str(seed), "--questions-only", "--seed", seed)
+        assert run(capsys, "generate", recipe, *arguments)[0] == 0
+    one, two = (next((tmp_path / s / "scenes").glob("test*")).read_bytes() for s in ("1", "2"))
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("generate", "dmeo", "--out", "x"), "did you mean demo"),
+        (("generate", "none.toml", "--out", "x"), "cannot be read"),
+        (("generate", "demo", "--out", "x", "--engine", "rlrr"), "did you mean rlr"),
+        (("verify", "nowhere"), "no finished corpus"),
+        (("stats", "nowhere"), "no finished corpus"),
+        (("card", "nowhere"), "no finished corpus"),
+        (("render", "nowhere"), "no corpus in the making"),
+        (("questions", "nowhere"), "no corpus in the making"),
+        (("eval", "run", "oracle", "nowhere", "--out", "x"), "no finished corpus"),
+    ],
+)
+def test_mistakes_are_one_sentence(capsys, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert_one_sentence(code, err)
+    assert message in err
+    assert not (tmp_path / "x").exists()
+
+
+def test_mistakes_of_evaluation_are_one_sentence(capsys, corpus_dir, tmp_path):
+    (tmp_path / "broken.jsonl").write_text("{not json\n")
+    (tmp_path / "foreign.jsonl").write_text(
+        '{"question_id": "nobody-q000", "response": "yes"}\n'
+    )
+    predictions = tmp_path / "chance.jsonl"
+    assert run(capsys, "eval", "run", "chance", corpus_dir, "--out", predictions)[0] == 0
+    for arguments in (
+        ("eval", "run", "chanse", corpus_dir, "--out", tmp_path / "x"),
+        ("eval", "run", "oracle", corpus_dir, "--out", predictions),
+        ("eval", "run", "oracle", corpus_dir, "--split", "dev", "--out", tmp_path / "x"),
+        (
+            "eval",
+            "run",
+            "oracle",
+            corpus_dir,
+            "--out",
+            tmp_path / "x",
+            "--model-arg",
+            "novalue",
+        ),
+        ("eval", "score", predictions, corpus_dir, "--split", "train"),
+        ("eval", "score", tmp_path / "none.jsonl", corpus_dir),
+        ("eval", "score", tmp_path / "broken.jsonl", corpus_dir),
+        ("eval", "score", tmp_path / "foreign.jsonl", corpus_dir),
+        ("eval", "report", predictions),
+    ):
+        code, _, err = run(capsys, *arguments)
+        assert_one_sentence(code, err)
+
+
+def test_verify_exits_with_1_and_lists_faults(capsys, corpus_dir, tmp_path):
+    copy = shutil.copytree(corpus_dir, tmp_path / "copy")
+    next((copy / "qa").glob("*")).write_bytes(b"PAR1")
+    code, out, _ = run(capsys, "verify", copy)
+    assert code == 1
+    assert "FAULT qa/" in out
+
+
+def test_a_missing_engine_is_told_with_its_pip_line(tmp_path):
+    """In a process of its own, where the package cannot be found."""
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE.replace("image-source", "rlr"))
+    hide = (
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if 'rlr' in n.lower() and 'st_audioqa' not in n else find(n, *a)\n"
+        "import importlib.metadata as m; files = m.distribution\n"
+        "def gone(name):\n"
+        "    if 'rlr' in name: raise m.PackageNotFoundError(name)\n"
+        "    return files(name)\n"
+        "m.distribution = gone\n"
+        f"from st_audioqa.cli import main; main(['generate', {str(recipe)!r}, '--out', 'out'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hide], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'st_audioqa[soundspaces]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
