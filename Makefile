@@ -24,7 +24,7 @@ demo: $(DONE)
 	@echo "The corpus lies in $(OUT)/demo (start with README.md), the scores in $(OUT)/results."
 
 test: $(DONE)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(DONE)
 	$(BIN)/ruff check .

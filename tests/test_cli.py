@@ -221,7 +221,8 @@ def test_a_missing_engine_is_told_with_its_pip_line(tmp_path):
     recipe.write_text(RECIPE.replace("image-source", "rlr"))
     hide = (
         "import importlib.util as u; find = u.find_spec\n"
-        "u.find_spec = lambda n, *a: None if 'rlr' in n.lower() and 'st_audioqa' not in n else find(n, *a)\n"
+        "ours = lambda n: n.startswith('st_audioqa') or 'rlr' not in n.lower()\n"
+        "u.find_spec = lambda n, *a: find(n, *a) if ours(n) else None\n"
         "import importlib.metadata as m; files = m.distribution\n"
         "def gone(name):\n"
         "    if 'rlr' in name: raise m.PackageNotFoundError(name)\n"

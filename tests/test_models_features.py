@@ -51,7 +51,9 @@ def test_a_tone_falls_into_its_band():
     assert abs(frequency[mel_filters(spec)[:, band].argmax()] - 1000) < 60
 
 
-@pytest.mark.parametrize("audio", [np.zeros((2, 100)), np.zeros(100), np.full((4, 1000), np.nan)])
+@pytest.mark.parametrize(
+    "audio", [np.zeros((2, 100)), np.zeros(100), np.full((4, 1000), np.nan)]
+)
 def test_other_audio_is_refused(audio):
     with pytest.raises(ValueError, match="wanted finite audio"):
         foa_features(audio)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.rooms.geometry import (
     box_distance,
     box_mesh,
@@ -14,7 +15,6 @@ from st_audioqa.rooms.geometry import (
 )
 from st_audioqa.rooms.materials import BANDS_HZ, material, material_names, materials_for
 from st_audioqa.rooms.placement import (
-    Limits,
     line_of_sight,
     linear_paths,
     place_listener,
@@ -143,7 +143,7 @@ def test_impossible_room_options_are_named(options, message):
 
 
 def test_placements_keep_their_distances():
-    limits = Limits()
+    limits = PlacementRecipe()
     elevations, distances = [], []
     for i, room in enumerate(rooms(25)):
         rng = generator(4, i)
@@ -180,7 +180,7 @@ def test_placements_keep_their_distances():
 
 def test_no_place_is_a_counted_rejection():
     room = rooms(1)[0]
-    narrow = Limits(listener_clearance_m=30.0)
+    narrow = PlacementRecipe(listener_clearance_m=30.0)
     with pytest.raises(RejectedDraw) as rejected:
         place_listener(room, generator(0), narrow)
     assert rejected.value.reason == "no_listener_position"

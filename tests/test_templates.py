@@ -12,7 +12,8 @@ from conftest import make_corpus, small_recipe
 from st_audioqa import Corpus
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import related, spoken_name
-from st_audioqa.templates import Guards, QuestionEngine, load_families
+from st_audioqa.recipes import QuestionsRecipe
+from st_audioqa.templates import QuestionEngine, load_families
 from st_audioqa.templates.balance import Candidate, balanced
 from st_audioqa.templates.family import parse_family
 
@@ -313,7 +314,7 @@ def test_questions_are_unique_numbered_by_scene_and_reproducible(planned, asked)
     ids = [question.question_id for question, _ in asked]
     assert len(set(ids)) == len(ids)
     assert all(question.question_id.startswith(question.scene_id) for question, _ in asked)
-    engine = QuestionEngine(Guards(), spoken_name, related)
+    engine = QuestionEngine(QuestionsRecipe(), spoken_name, related)
     again = engine.ask(planned.scenes("test"), planned.manifest.seed)
     assert again == planned.questions("test")
 

@@ -101,8 +101,8 @@ _LIMITS = """
 ## Limits
 
 Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources go straight at
-constant speed and are rendered with one stationary impulse response per bin, crossfaded, so there is
-no Doppler shift. A good score here is not evidence of robustness on real recordings.
+constant speed and are rendered with one stationary impulse response per bin, crossfaded: there
+is no Doppler shift. A good score here is not evidence of robustness on real recordings.
 """
 
 
@@ -155,7 +155,9 @@ def _sources(folder: Path, manifest: Manifest) -> str:
 
 def _provenance(manifest: Manifest) -> str:
     engine = manifest.engine
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
+    versions = ", ".join(
+        f"{name} {version}" for name, version in sorted(manifest.versions.items())
+    )
     rejected = ", ".join(f"{reason} {count}" for reason, count in manifest.rejections.items())
     return f"""
 ## How it was made

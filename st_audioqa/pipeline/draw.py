@@ -89,7 +89,7 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
         tools.provider.draw(room_rng, f"{spec.split}-room-{number:05d}")
     )
 
-    ears = _stored(place_listener(room, rng, tools.limits))
+    ears = _stored(place_listener(room, rng, recipe.placement))
     candidates = [
         _candidates(room, ears, rng, tools, moving=movement == "D")
         for movement in spec.configuration
@@ -144,7 +144,7 @@ def _candidates(
 ) -> _Candidates:
     motions: list[dict[str, Any]]
     if moving:
-        ends, positions = linear_paths(room, ears, rng, tools.limits, _CANDIDATES)
+        ends, positions = linear_paths(room, ears, rng, tools.recipe.placement, _CANDIDATES)
         # A path taken backwards is as good a path and turns every change round.
         ends = np.concatenate([ends, ends[:, ::-1]])
         positions = np.concatenate([positions, positions[:, ::-1]])
@@ -159,7 +159,7 @@ def _candidates(
             for s, e in zip(speed, ends, strict=True)
         ]
     else:
-        points = static_positions(room, ears, rng, tools.limits, _CANDIDATES)
+        points = static_positions(room, ears, rng, tools.recipe.placement, _CANDIDATES)
         positions = np.repeat(points[:, None], N_BINS, axis=1)
         motions = [
             {"kind": "static", "speed_m_s": 0.0, "start": p.tolist(), "end": p.tolist()}
@@ -201,16 +201,18 @@ def _choose(
 
 
 def _own_score(tracks: _Candidates, aims: Mapping[str, Any]) -> Floats:
-    """How many of its own aims each candidate meets; distance counts half as much."""
+    """How many of its own aims each candidate meets, two points each and less for a near speed."""
     at = _CENTRE_BIN[aims["anchor"]]
     elevation = tracks.elevation_deg[:, at]
     inside = np.abs(np.abs(elevation) - LEVEL_ELEVATION_DEG) > 4.0
     score = 2.0 * ((elevation_class(elevation) == aims["elevation"]) & inside)
-    score += 1.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
+    score += 2.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
     if "change" in aims:
         for attribute, (change, least) in _changes(tracks).items():
             wanted = aims["change"][attribute]
             score += 2.0 * ((np.sign(change) == wanted) & (np.abs(change) > least))
+        speed = np.array([motion["speed_m_s"] for motion in tracks.motions])
+        score += np.clip(1.5 - np.abs(speed - aims["speed_m_s"]) / 0.1, 0.0, 1.5)
     return score
 
 

@@ -27,7 +27,7 @@ from st_audioqa.pipeline.tools import Tools, open_tools
 from st_audioqa.pipeline.work import Work
 from st_audioqa.recipes import Recipe
 from st_audioqa.scene import Question
-from st_audioqa.templates import Guards, QuestionEngine
+from st_audioqa.templates import QuestionEngine
 
 __all__ = ["ask_again", "finish", "plan_corpus", "question_engine", "render_scenes"]
 
@@ -81,7 +81,7 @@ def ask_questions(folder: Path, recipe: Recipe, scenes: list[ShardEntry]) -> lis
 
 def question_engine(recipe: Recipe) -> QuestionEngine:
     """The question engine with the guard bands of a recipe."""
-    return QuestionEngine(Guards(**recipe.questions.model_dump()), spoken_name, related)
+    return QuestionEngine(recipe.questions, spoken_name, related)
 
 
 def finish(work: Work) -> Manifest:

@@ -107,6 +107,7 @@ def _deal_aims(
         }
         if movement == "D":
             signs = dealt([(a, e, d) for a in (-1, 1) for e in (-1, 1) for d in (-1, 1)])
+            columns["speed_m_s"] = dealt((0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
             columns["change"] = [dict(zip(_ATTRIBUTES, each, strict=True)) for each in signs]
         sources.append(columns)
     pairs = dealt(_pair_aims(configuration))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
 from st_audioqa.errors import MissingPackageError, UserError
 from st_audioqa.events.library import LIBRARIES, EventLibrary
 from st_audioqa.recipes import Recipe
 from st_audioqa.renderers.engine import ENGINES, RIREngine
-from st_audioqa.rooms.placement import Limits
 from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
 
 __all__ = ["Tools", "open_tools", "resolve"]
@@ -24,7 +21,6 @@ class Tools:
     provider: RoomProvider
     library: EventLibrary
     engine: RIREngine
-    limits: Limits
 
 
 def resolve(recipe: Recipe) -> tuple[Recipe, str]:
@@ -71,8 +67,7 @@ def open_tools(recipe: Recipe) -> Tools:
         path=events.path, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
     )
     engine: RIREngine = ENGINES.get(recipe.renderer.engine)(preset=recipe.renderer.preset)
-    limits = TypeAdapter(Limits).validate_python(recipe.placement.model_dump())
-    return Tools(recipe, provider, library, engine, limits)
+    return Tools(recipe, provider, library, engine)
 
 
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:

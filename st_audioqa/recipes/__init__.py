@@ -1,5 +1,11 @@
 """Recipes: everything that decides what a corpus holds, in one readable file."""
 
-from st_audioqa.recipes.recipe import Recipe, bundled_recipes, load_recipe
+from st_audioqa.recipes.recipe import (
+    PlacementRecipe,
+    QuestionsRecipe,
+    Recipe,
+    bundled_recipes,
+    load_recipe,
+)
 
-__all__ = ["Recipe", "bundled_recipes", "load_recipe"]
+__all__ = ["PlacementRecipe", "QuestionsRecipe", "Recipe", "bundled_recipes", "load_recipe"]

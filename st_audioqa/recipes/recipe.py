@@ -67,14 +67,17 @@ class PlacementRecipe(_Section):
     """Where listeners and sources may be; metres and metres per second."""
 
     distance_m: Range = (0.3, 4.98)
+    """Nearest and farthest that a source may be from the listener, in every bin."""
     wall_clearance_m: Positive = 0.25
     furniture_clearance_m: Positive = 0.15
     floor_clearance_m: Positive = 0.2
     ceiling_clearance_m: Positive = 0.2
     listener_clearance_m: Positive = 0.5
+    """Listener to walls and furniture."""
     listener_height_m: Range = (1.1, 1.75)
     speed_m_s: Range = (0.2, 2.0)
     min_line_of_sight: float = Field(1.0, ge=0, le=1)
+    """Least share of bins in which nothing stands between source and listener."""
 
     @model_validator(mode="after")
     def _ranges(self) -> PlacementRecipe:
@@ -128,6 +131,14 @@ class QuestionsRecipe(_Section):
     distance_margin_m: Positive = 0.25
     min_active_bins: int = Field(2, ge=1, le=4)
     """Bins of an anchor window in which a source must sound to be asked about there."""
+
+    def min_change(self, attribute: str) -> float:
+        """Least change of azimuth (deg), elevation (deg) or distance (m) that is asked about."""
+        return {
+            "azimuth": self.min_azimuth_change_deg,
+            "elevation": self.min_elevation_change_deg,
+            "distance": self.min_distance_change_m,
+        }[attribute]
 
 
 class CorpusRecipe(_Section):

@@ -6,13 +6,12 @@ none is a `RejectedDraw`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import BIN_TIMES_S, DURATION_S
 from st_audioqa.errors import RejectedDraw
+from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.rooms.geometry import (
     box_distance,
     outline_distance,
@@ -21,7 +20,7 @@ from st_audioqa.rooms.geometry import (
 )
 from st_audioqa.scene import Room
 
-__all__ = ["Limits", "line_of_sight", "linear_paths", "place_listener", "static_positions"]
+__all__ = ["line_of_sight", "linear_paths", "place_listener", "static_positions"]
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -30,25 +29,7 @@ _BATCH = 256
 _MAX_BATCHES = 12
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a placement has to keep to; metres and metres per second."""
-
-    distance_m: tuple[float, float] = (0.3, 4.98)
-    """Nearest and farthest that a source may be from the listener, in every bin."""
-    wall_clearance_m: float = 0.25
-    furniture_clearance_m: float = 0.15
-    floor_clearance_m: float = 0.2
-    ceiling_clearance_m: float = 0.2
-    listener_clearance_m: float = 0.5
-    """Listener to walls and furniture."""
-    listener_height_m: tuple[float, float] = (1.1, 1.75)
-    speed_m_s: tuple[float, float] = (0.2, 2.0)
-    min_line_of_sight: float = 1.0
-    """Least share of bins in which nothing stands between source and listener."""
-
-
-def place_listener(room: Room, rng: np.random.Generator, limits: Limits) -> Floats:
+def place_listener(room: Room, rng: np.random.Generator, limits: PlacementRecipe) -> Floats:
     """Ear position of a standing or sitting listener [shape=(3,)]."""
     low, high = room.floor.min(axis=0), room.floor.max(axis=0)
     for _ in range(_MAX_BATCHES):
@@ -68,7 +49,7 @@ def place_listener(room: Room, rng: np.random.Generator, limits: Limits) -> Floa
 
 
 def static_positions(
-    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+    room: Room, listener: Floats, rng: np.random.Generator, limits: PlacementRecipe, count: int
 ) -> Floats:
     """Up to `count` valid source positions [shape=(n, 3)], at least one."""
     found: list[Floats] = []
@@ -88,7 +69,7 @@ def static_positions(
 
 
 def linear_paths(
-    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+    room: Room, listener: Floats, rng: np.random.Generator, limits: PlacementRecipe, count: int
 ) -> tuple[Floats, Floats]:
     """Up to `count` straight paths at constant speed over the whole scene, at least one.
 
@@ -121,12 +102,13 @@ def linear_paths(
         keep = seen >= limits.min_line_of_sight
         found.append((ends[keep], positions[keep]))
         total += int(keep.sum())
-        if total >= count:
+        if total >= 4 * count:
             break
     if total == 0:
         raise RejectedDraw("no_source_path", room.info.name)
     all_ends, all_positions = (np.concatenate(part) for part in zip(*found, strict=True))
-    return all_ends[:count], all_positions[:count]
+    chosen = _evenly_fast(all_ends, rng, count)
+    return all_ends[chosen], all_positions[chosen]
 
 
 def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
@@ -134,7 +116,21 @@ def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
     return ~segments_blocked(listener, positions, room.floor, room.obstacles)
 
 
-def _free(room: Room, points: Floats, limits: Limits) -> Bools:
+def _evenly_fast(ends: Floats, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """Up to `count` paths with all speeds that occur about equally often.
+
+    Most pairs of points in a room are near each other; taken as they come, fast sources would
+    hardly be heard.
+    """
+    speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
+    edges = np.linspace(speed.min(), speed.max() + 1e-9, 9)
+    which = np.digitize(speed, edges) - 1
+    weight = 1.0 / np.bincount(which, minlength=8)[which]
+    size = min(count, len(ends))
+    return rng.choice(len(ends), size=size, replace=False, p=weight / weight.sum())
+
+
+def _free(room: Room, points: Floats, limits: PlacementRecipe) -> Bools:
     """Whether points keep clear of walls, floor, ceiling and furniture."""
     spot, height = points[..., [0, 2]], points[..., 1]
     return np.asarray(
@@ -147,7 +143,7 @@ def _free(room: Room, points: Floats, limits: Limits) -> Bools:
 
 
 def _points_around(
-    room: Room, listener: Floats, rng: np.random.Generator, limits: Limits, count: int
+    room: Room, listener: Floats, rng: np.random.Generator, limits: PlacementRecipe, count: int
 ) -> Floats:
     """Points within reach of the listener, equally often at every distance.
 

@@ -6,6 +6,5 @@ Families and wordings stand in `families/*.toml`; `rules.py` says what the right
 
 from st_audioqa.templates.engine import QuestionEngine
 from st_audioqa.templates.family import Family, Kind, load_families
-from st_audioqa.templates.rules import Guards
 
-__all__ = ["Family", "Guards", "Kind", "QuestionEngine", "load_families"]
+__all__ = ["Family", "Kind", "QuestionEngine", "load_families"]

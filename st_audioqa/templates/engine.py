@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene import Question, Scene
 from st_audioqa.seeding import generator
 from st_audioqa.templates.balance import Candidate, balanced
-from st_audioqa.templates.facts import Guards, SceneFacts, SourceFacts
+from st_audioqa.templates.facts import SceneFacts, SourceFacts
 from st_audioqa.templates.family import ANCHOR_WORDS, Family, Kind, load_families
 from st_audioqa.templates.rules import RULES, Asked
 
@@ -35,7 +36,8 @@ class QuestionEngine:
 
     Parameters
     ----------
-    guards : Guards
+    guards : QuestionsRecipe
+        Guard bands: what makes an answer clear.
     spoken_name : callable
         Display name of a label -> how it is spoken in a question.
     related : callable
@@ -46,7 +48,7 @@ class QuestionEngine:
 
     def __init__(
         self,
-        guards: Guards,
+        guards: QuestionsRecipe,
         spoken_name: Callable[[str], str],
         related: Callable[[str, str], bool],
         families: Sequence[Family] | None = None,

@@ -24,37 +24,14 @@ from st_audioqa.conventions import (
     sector,
     wrap_deg,
 )
+from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene import Scene, SourceTrack
 
-__all__ = ["ATTRIBUTES", "Guards", "SceneFacts", "SourceFacts"]
+__all__ = ["ATTRIBUTES", "SceneFacts", "SourceFacts"]
 
 Floats = NDArray[np.floating]
 
 ATTRIBUTES = ("azimuth", "elevation", "distance")
-
-
-@dataclass(frozen=True)
-class Guards:
-    """Guard bands of questions; degrees and metres (defaults as in the bundled recipes)."""
-
-    azimuth_guard_deg: float = 5.0
-    elevation_guard_deg: float = 3.0
-    distance_guard_m: float = 0.1
-    min_azimuth_change_deg: float = 20.0
-    min_elevation_change_deg: float = 10.0
-    min_distance_change_m: float = 0.5
-    azimuth_margin_deg: float = 10.0
-    elevation_margin_deg: float = 5.0
-    distance_margin_m: float = 0.25
-    min_active_bins: int = 2
-
-    def min_change(self, attribute: str) -> float:
-        """Least change of an attribute that is asked about."""
-        return {
-            "azimuth": self.min_azimuth_change_deg,
-            "elevation": self.min_elevation_change_deg,
-            "distance": self.min_distance_change_m,
-        }[attribute]
 
 
 @dataclass(frozen=True)
@@ -63,7 +40,7 @@ class SourceFacts:
 
     source: SourceTrack
     name: str
-    guards: Guards
+    guards: QuestionsRecipe
 
     def audible(self, anchor: str) -> bool:
         """Whether the source sounds in enough bins of an anchor's window."""
@@ -149,7 +126,7 @@ class SceneFacts:
 
     scene: Scene
     sources: tuple[SourceFacts, ...]
-    guards: Guards
+    guards: QuestionsRecipe
 
     def relation(self, attribute: str, anchor: str) -> int | None:
         """How the first source lies to the second at an anchor; None where it is not clear.

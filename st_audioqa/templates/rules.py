@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from st_audioqa.conventions import DISTANCE_BINS, ELEVATION_CLASSES, SECTORS
-from st_audioqa.templates.facts import Guards, SceneFacts
+from st_audioqa.templates.facts import SceneFacts
 
-__all__ = ["CHANGES", "CLASSES", "RELATIONS", "RULES", "Asked", "Guards"]
+__all__ = ["CHANGES", "CLASSES", "RELATIONS", "RULES", "Asked"]
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "azimuth": SECTORS,

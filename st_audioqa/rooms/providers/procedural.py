@@ -20,8 +20,8 @@ Floats = NDArray[np.floating]
 
 SHAPES = ("shoebox", "l_shaped")
 
-_SIDE_M = (3.6, 9.0)
-_HEIGHT_M = (2.5, 4.0)
+_SIDE_M = (4.0, 12.0)
+_HEIGHT_M = (2.5, 4.5)
 _GAP_M = 0.35
 """Free space kept between two pieces of furniture."""
 _LIFT_M = 0.01
