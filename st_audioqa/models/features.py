@@ -37,7 +37,9 @@ class FeatureSpec:
     high_hz: float = 14_000.0
 
 
-def foa_features(audio: NDArray[np.floating], spec: FeatureSpec | None = None) -> NDArray[np.float32]:
+def foa_features(
+    audio: NDArray[np.floating], spec: FeatureSpec | None = None
+) -> NDArray[np.float32]:
     """Features of FOA audio.
 
     Parameters

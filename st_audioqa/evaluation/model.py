@@ -1,0 +1,165 @@
+"""What a model is to the evaluation: a spec and one method.
+
+A model is a class `Model` that takes a `RunContext`; it lives in a file of
+`st_audioqa.baselines`, in another package under the entry-point group ``st_audioqa.models``, or
+anywhere importable as ``module:Class``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
+from st_audioqa.errors import UserError
+from st_audioqa.registry import Registry
+from st_audioqa.scene import Question, Scene
+
+__all__ = [
+    "MODELS",
+    "AudioLanguageModel",
+    "ModelSpec",
+    "Prompt",
+    "Request",
+    "RunContext",
+    "load_model",
+    "prompt_of",
+]
+
+AudioContract = Literal["foa", "binaural", "stereo", "mono", "none"]
+
+MODELS = Registry("model", "st_audioqa.baselines", "Model", "st_audioqa.models")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Who a model is and what audio it is to be given."""
+
+    name: str
+    revision: str
+    audio: AudioContract
+    """"foa": [shape=(4, n)] W, Y, Z, X in SN3D; "none": the model gets no audio."""
+    sample_rate: int = SAMPLE_RATE
+    max_s: float = DURATION_S
+    """The longest audio that the model takes, in seconds."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The public part of a question: all that a model may know of it."""
+
+    question_id: str
+    scene_id: str
+    text: str
+    options: tuple[str, ...]
+    answer_kind: str
+
+
+def prompt_of(question: Question) -> Prompt:
+    """The public part of a question."""
+    return Prompt(
+        question.question_id,
+        question.scene_id,
+        question.question,
+        question.options,
+        question.answer_kind,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One question to a model, with the audio it asks about."""
+
+    prompt: Prompt
+    audio: NDArray[np.floating] | None
+    """[shape=(4, n)]; None for models whose spec says "none"."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunContext:
+    """What a model may ask for when it is made.
+
+    An honest model uses `seed` and `arguments` only; control models (oracle, majority) read
+    questions with their answers.
+    """
+
+    questions: Callable[[str], Sequence[Question]]
+    """Split -> its questions with answers; an empty sequence where there is no such split."""
+    scene: Callable[[str], Scene]
+    """Scene id -> its metadata."""
+    split: str = "test"
+    """The split that is asked."""
+    seed: int = 0
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """What the user passes on to the model, such as a checkpoint."""
+
+
+@runtime_checkable
+class AudioLanguageModel(Protocol):
+    """Anything that answers questions about audio."""
+
+    spec: ModelSpec
+
+    def answer(self, batch: Sequence[Request]) -> Sequence[str | None]:
+        """One response per request, in order; None where the model has no answer."""
+
+
+def load_model(name: str, context: RunContext) -> AudioLanguageModel:
+    """Make the model of that name.
+
+    Parameters
+    ----------
+    name : str
+        A registered name, or ``module:Class`` for a class that can be imported from here.
+    context : RunContext
+        Passed to the class.
+
+    Raises
+    ------
+    UserError
+        Where there is no such model, or where it has no `spec` and `answer`.
+    """
+    model = (_imported(name) if ":" in name else MODELS.get(name))(context)
+    if not isinstance(model, AudioLanguageModel):
+        raise UserError(
+            f"The model {name!r} must have a `spec` and a method `answer`, but it makes a "
+            f"{type(model).__name__} without them: see st_audioqa.evaluation.model."
+        )
+    return model
+
+
+def _imported(name: str) -> Any:
+    module_name, _, class_name = name.partition(":")
+    wanted = f"The model {name!r} is wanted as module:Class"
+    try:
+        module = _import_here(module_name)
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"{wanted}, but importing {module_name!r} fails ({error}): install its package or "
+            "run from the folder that holds it."
+        ) from error
+    try:
+        return getattr(module, class_name)
+    except AttributeError as error:
+        raise UserError(
+            f"{wanted}, but the module {module_name!r} has no {class_name!r}: correct the name."
+        ) from error
+
+
+def _import_here(module_name: str) -> Any:
+    """Import with the working directory on the path, which an installed command lacks."""
+    here = str(Path.cwd())
+    if here in sys.path or "" in sys.path:
+        return importlib.import_module(module_name)
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module_name)
+    finally:
+        sys.path.remove(here)

@@ -1,0 +1,184 @@
+"""Asking a model all questions of a split.
+
+Questions are asked scene by scene, so that each scene's audio is loaded once; where the model
+takes no audio, none is loaded. Every answer is written as soon as it is there. What fails is
+recorded as an error of its question and never ends the run; a run that is started again on the
+same file asks failed and missing questions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
+from st_audioqa.errors import UserError
+from st_audioqa.evaluation.model import AudioLanguageModel, ModelSpec, Request, prompt_of
+from st_audioqa.evaluation.predictions import PredictionWriter, RunHeader
+from st_audioqa.scene import Prediction, Question
+
+__all__ = ["RunReport", "check_spec", "run"]
+
+Audio = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did."""
+
+    asked: int
+    failed: int
+    """Of these, how many ended in an error."""
+    skipped: int
+    """Questions that the file had answers for."""
+    repaired: bool
+    """Whether a cut last line was removed first."""
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """Check that a model's audio contract can be met.
+
+    Raises
+    ------
+    UserError
+        Where it cannot.
+    """
+    if spec.audio == "none":
+        return
+    if spec.audio != "foa":
+        raise UserError(
+            f"Models are given 'foa' audio or 'none' so far, but {spec.name} asks for "
+            f"{spec.audio!r}: declare audio='foa' and convert inside the model."
+        )
+    if spec.sample_rate != SAMPLE_RATE or spec.max_s < DURATION_S:
+        raise UserError(
+            f"Models are given whole scenes of {DURATION_S:g} s at {SAMPLE_RATE} Hz so far, "
+            f"but {spec.name} asks for at most {spec.max_s:g} s at {spec.sample_rate} Hz: "
+            "declare what is given and convert inside the model."
+        )
+
+
+def run(
+    model: AudioLanguageModel,
+    questions: Sequence[Question],
+    load_audio: Callable[[str], Audio],
+    path: str | Path,
+    *,
+    split: str = "",
+    manifest_sha256: str = "",
+    batch_size: int = 8,
+    progress: bool = True,
+) -> RunReport:
+    """Ask all questions that the file at `path` has no answer for.
+
+    Parameters
+    ----------
+    model : AudioLanguageModel
+    questions : sequence of Question
+    load_audio : callable
+        Scene id -> FOA audio [shape=(4, n)] at 32 kHz.
+    path : path
+        Predictions file; made, or gone on with.
+    split, manifest_sha256 : str
+        For the header of the file.
+    batch_size : int
+        Requests per call of the model.
+    progress : bool
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    UserError
+        Where the model's audio contract cannot be met, or where the file belongs to another
+        run.
+    """
+    check_spec(model.spec)
+    if batch_size < 1:
+        raise UserError(f"A batch holds at least 1 question, got {batch_size}: raise it.")
+    header = RunHeader(model.spec.name, model.spec.revision, split, manifest_sha256)
+    asked = failed = 0
+    with PredictionWriter(path, header) as writer:
+        todo = [q for q in questions if q.question_id not in writer.answered]
+        bar = tqdm(total=len(todo), desc="questions", unit="q", disable=not progress)
+        with bar:
+            load = load_audio if model.spec.audio != "none" else None
+            for predictions in _predict(model, _by_scene(todo), load, batch_size):
+                for prediction in predictions:
+                    writer.write(prediction)
+                    asked += 1
+                    failed += bool(prediction.error)
+                    bar.update()
+    return RunReport(asked, failed, len(questions) - len(todo), writer.repaired)
+
+
+def _by_scene(questions: Sequence[Question]) -> list[Question]:
+    """Questions of a scene behind one another, scenes in the order they first come up."""
+    order: dict[str, int] = {}
+    for question in questions:
+        order.setdefault(question.scene_id, len(order))
+    return sorted(questions, key=lambda question: order[question.scene_id])
+
+
+def _predict(
+    model: AudioLanguageModel,
+    questions: Sequence[Question],
+    load_audio: Callable[[str], Audio] | None,
+    batch_size: int,
+) -> Iterator[list[Prediction]]:
+    batch: list[Request] = []
+    scene_id: str | None = None
+    audio: Audio | None = None
+    trouble = ""
+    for question in questions:
+        if load_audio is not None and question.scene_id != scene_id:
+            scene_id = question.scene_id
+            audio, trouble = _load(load_audio, scene_id)
+        if trouble:
+            yield [Prediction(question.question_id, None, trouble)]
+            continue
+        batch.append(Request(prompt_of(question), audio))
+        if len(batch) == batch_size:
+            yield _answer(model, batch)
+            batch = []
+    if batch:
+        yield _answer(model, batch)
+
+
+def _load(load_audio: Callable[[str], Audio], scene_id: str) -> tuple[Audio | None, str]:
+    try:
+        return load_audio(scene_id), ""
+    except Exception as error:
+        return None, f"audio: {_describe(error)}"
+
+
+def _answer(model: AudioLanguageModel, batch: Sequence[Request]) -> list[Prediction]:
+    """Answer a batch; where it fails, its items one by one."""
+    try:
+        responses = list(model.answer(batch))
+        if len(responses) != len(batch):
+            raise ValueError(f"{len(responses)} answers to {len(batch)} questions")
+    except Exception as error:
+        if len(batch) > 1:
+            return [prediction for request in batch for prediction in _answer(model, [request])]
+        return [Prediction(batch[0].prompt.question_id, None, _describe(error))]
+    return [
+        _prediction(request, response)
+        for request, response in zip(batch, responses, strict=True)
+    ]
+
+
+def _prediction(request: Request, response: object) -> Prediction:
+    question_id = request.prompt.question_id
+    if response is None or isinstance(response, str):
+        return Prediction(question_id, response)
+    wrong = type(response).__name__
+    return Prediction(question_id, None, f"TypeError: the answer is a {wrong}, wanted text")
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

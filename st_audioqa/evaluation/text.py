@@ -1,0 +1,228 @@
+"""Text of a response made comparable: unwrapping, folding, tokens and longest-match search.
+
+Conventions
+-----------
+A response is unwrapped (thinking, tags, JSON), normalised (Unicode NFKC, lower case, plain
+dashes, no apostrophes) and cut into tokens: words, numbers, and the separators
+``, ; : . / ! ?`` and line ends (as ``;``). Hyphens and all other signs only part words.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "MAX_READ_CHARS",
+    "SEPARATORS",
+    "Mention",
+    "PhraseBook",
+    "bounded",
+    "fold",
+    "inflections",
+    "normalise",
+    "plurals",
+    "tokens",
+    "unwrap",
+]
+
+MAX_READ_CHARS = 20_000
+"""Of a longer response only the beginning and the end are read."""
+
+SEPARATORS = frozenset(",;:./!?")
+
+_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<answer>([^<]*)(?:</answer>|$)", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
+_MODEL_TOKENS = re.compile(r"<\|[^|<>]{0,40}\|>|</?s>|<(?:eos|bos|pad)>", re.IGNORECASE)
+_ANSWER_KEYS = ("answer", "final_answer", "final answer")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W_]+|[,;:./!?]")
+_TRANSLATION = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
+        **dict.fromkeys("'\u2018\u2019\u02bc`\u00b4", None),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", None),
+        **dict.fromkeys('*_"\u201c\u201d#', " "),
+        **dict.fromkeys("\r\n\u2028\u2029", "\n"),
+        **dict.fromkeys("&+", " and "),
+    }
+)
+
+
+def bounded(text: str, limit: int) -> str:
+    """The text itself, or its beginning and its end where it is longer than `limit`."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n{text[-half:]}"
+
+
+def unwrap(response: str) -> str:
+    """The part of a response that is meant as the answer.
+
+    Thinking blocks go, also where the opening or the closing tag is missing; the content of
+    ``<answer>``, ``\\boxed{}`` or of the key "answer" of a JSON object is taken where there is
+    one.
+    """
+    text = _MODEL_TOKENS.sub(" ", _without_thinking(bounded(response, MAX_READ_CHARS)))
+    for pattern in (_ANSWER_TAG, _BOXED):
+        found = pattern.findall(text)
+        if found:
+            text = found[-1]
+    return _from_json(text)
+
+
+def _without_thinking(text: str) -> str:
+    closing = _CLOSE.search(text)
+    opening = _OPEN.search(text)
+    if closing and not (opening and opening.start() < closing.start()):
+        text = text[closing.end() :]
+    kept, position = [], 0
+    while opening := _OPEN.search(text, position):
+        kept.append(text[position : opening.start()])
+        closing = _CLOSE.search(text, opening.end())
+        if closing is None:
+            return " ".join(kept)
+        position = closing.end()
+    return " ".join([*kept, text[position:]])
+
+
+def _from_json(text: str) -> str:
+    begin, end = text.find("{"), text.rfind("}")
+    if begin < 0 or end < begin:
+        return text
+    try:
+        found = json.loads(text[begin : end + 1], strict=False)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(found, dict):
+        return text
+    values = {str(key).casefold(): value for key, value in found.items()}
+    for key in _ANSWER_KEYS:
+        if key in values:
+            return _json_text(values[key])
+    return text
+
+
+def _json_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(_json_text(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def normalise(text: str) -> str:
+    """Lower case, NFKC, plain dashes, no apostrophes, quotes or emphasis."""
+    return unicodedata.normalize("NFKC", text).translate(_TRANSLATION).casefold()
+
+
+def tokens(normalised: str) -> list[str]:
+    """Words, numbers and separators of a normalised text."""
+    return _TOKEN.findall(normalised.replace("\n", " ; "))
+
+
+@functools.lru_cache(maxsize=65_536)
+def fold(text: str) -> tuple[str, ...]:
+    """Tokens of a text without separators at its ends: equal for texts that say the same."""
+    found = tokens(normalise(text))
+    while found and found[-1] in SEPARATORS:
+        found.pop()
+    begin = 0
+    while begin < len(found) and found[begin] in SEPARATORS:
+        begin += 1
+    return tuple(found[begin:])
+
+
+@dataclass(frozen=True)
+class Mention:
+    """One place in a token list where a value is named."""
+
+    begin: int
+    end: int
+    value: str
+
+
+@functools.lru_cache(maxsize=65_536)
+def plurals(token: str) -> tuple[str, ...]:
+    """The token, then its plural and its singular as they may stand in a phrase book."""
+    found = [token, f"{token}s"]
+    if len(token) > 3 and token.endswith("s"):
+        found.append(token[:-1])
+        if token.endswith("es"):
+            found.append(token[:-2])
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=65_536)
+def inflections(token: str) -> tuple[str, ...]:
+    """As `plurals`, and the stems of a word in -ing: "barking" for "bark"."""
+    found = plurals(token)
+    if len(token) > 5 and token.endswith("ing"):
+        stem = token[:-3]
+        found = (*found, stem, f"{stem}e")
+    return found
+
+
+class PhraseBook:
+    """Phrases and the values they stand for, searched by longest match.
+
+    Parameters
+    ----------
+    phrases : mapping of str to str
+        Phrase -> value; phrases are folded here. Where two fold alike, the first one holds.
+    """
+
+    def __init__(self, phrases: Mapping[str, str]) -> None:
+        self._values: dict[tuple[str, ...], str] = {}
+        for phrase, value in phrases.items():
+            if folded := fold(phrase):
+                self._values.setdefault(folded, value)
+        self._reach: dict[str, int] = {}
+        for folded in self._values:
+            self._reach[folded[0]] = max(self._reach.get(folded[0], 1), len(folded))
+
+    def get(self, folded: tuple[str, ...]) -> str | None:
+        """The value of a phrase that stands in the book exactly."""
+        return self._values.get(folded)
+
+    def find(
+        self,
+        found: Sequence[str],
+        variants: Callable[[str], Iterable[str]] = lambda token: (token,),
+    ) -> list[Mention]:
+        """All mentions from left to right, the longest one first at every place.
+
+        Parameters
+        ----------
+        found : sequence of str
+            Tokens to search.
+        variants : callable
+            Forms of a phrase's last token that count as the same.
+        """
+        mentions, begin = [], 0
+        while begin < len(found):
+            mention = self._longest_at(found, begin, variants)
+            if mention is None:
+                begin += 1
+            else:
+                mentions.append(mention)
+                begin = mention.end
+        return mentions
+
+    def _longest_at(
+        self, found: Sequence[str], begin: int, variants: Callable[[str], Iterable[str]]
+    ) -> Mention | None:
+        reach = self._reach.get(found[begin], 1)
+        for end in range(min(begin + reach, len(found)), begin, -1):
+            head = tuple(found[begin : end - 1])
+            for last in variants(found[end - 1]):
+                value = self._values.get((*head, last))
+                if value is not None:
+                    return Mention(begin, end, value)
+        return None

@@ -1,0 +1,195 @@
+"""Loading models and asking them."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+from st_audioqa.errors import UserError
+from st_audioqa.evaluation import (
+    MODELS,
+    AudioLanguageModel,
+    ModelSpec,
+    RunContext,
+    load_model,
+    read_predictions,
+    run,
+)
+from st_audioqa.evaluation.model import prompt_of
+from tests.test_evaluation_questions import make_questions
+
+QUESTIONS = make_questions(6)
+SHUFFLED = [QUESTIONS[i] for i in np.random.default_rng(0).permutation(len(QUESTIONS))]
+CONTEXT = RunContext(questions=lambda split: (), scene=lambda scene_id: None)
+
+
+class Fake:
+    """Repeats the question id; notes what it is given."""
+
+    def __init__(self, audio="foa", fails=(), **spec):
+        self.spec = ModelSpec("fake", "1", audio, **spec)
+        self.fails = set(fails)
+        self.batches = []
+
+    def answer(self, batch):
+        self.batches.append(batch)
+        for request in batch:
+            if request.prompt.question_id in self.fails:
+                raise RuntimeError("boom")
+        return [request.prompt.question_id for request in batch]
+
+
+class Audio:
+    def __init__(self, fails=()):
+        self.loaded = []
+        self.fails = set(fails)
+
+    def __call__(self, scene_id):
+        self.loaded.append(scene_id)
+        if scene_id in self.fails:
+            raise OSError("no such scene")
+        return np.full((4, 8), int(scene_id.split("-")[1]), dtype=np.float32)
+
+
+def ask(model, path, questions=SHUFFLED, load=None, **options):
+    return run(model, questions, load or Audio(), path, progress=False, **options)
+
+
+def test_audio_is_loaded_once_per_scene(tmp_path):
+    model, load = Fake(), Audio()
+    report = ask(model, tmp_path / "p.jsonl", load=load, batch_size=4)
+    assert (report.asked, report.failed, report.skipped) == (len(QUESTIONS), 0, 0)
+    assert sorted(load.loaded) == sorted({q.scene_id for q in QUESTIONS})
+    requests = [request for batch in model.batches for request in batch]
+    assert max(map(len, model.batches)) == 4
+    for request in requests:
+        assert request.audio[0, 0] == int(request.prompt.scene_id.split("-")[1])
+    found = read_predictions(tmp_path / "p.jsonl")
+    assert {p.question_id for p in found.predictions} == {q.question_id for q in QUESTIONS}
+    assert all(p.response == p.question_id for p in found.predictions)
+    assert found.header.model == "fake"
+
+
+def test_no_audio_is_loaded_where_none_is_wanted(tmp_path):
+    model, load = Fake("none", sample_rate=16_000), Audio()
+    ask(model, tmp_path / "p.jsonl", load=load)
+    assert load.loaded == []
+    assert all(request.audio is None for batch in model.batches for request in batch)
+
+
+def test_prompts_hold_no_answer():
+    prompt = prompt_of(QUESTIONS[0])
+    assert set(vars(prompt)) == {"question_id", "scene_id", "text", "options", "answer_kind"}
+
+
+def test_failing_items_do_not_end_the_run(tmp_path):
+    fails = {QUESTIONS[3].question_id, QUESTIONS[20].question_id}
+    report = ask(Fake(fails=fails), tmp_path / "p.jsonl", batch_size=5)
+    assert (report.asked, report.failed) == (len(QUESTIONS), 2)
+    rows = read_predictions(tmp_path / "p.jsonl").predictions
+    assert {p.question_id for p in rows if p.response is None} == fails
+    assert {p.error for p in rows if p.error} == {"RuntimeError: boom"}
+    again = ask(Fake(), tmp_path / "p.jsonl")
+    assert (again.asked, again.failed, again.skipped) == (2, 0, len(QUESTIONS) - 2)
+    assert ask(Fake(), tmp_path / "p.jsonl").asked == 0
+
+
+def test_audio_that_does_not_load_fails_its_scene_only(tmp_path):
+    report = ask(Fake(), tmp_path / "p.jsonl", load=Audio(fails={"test-00001"}))
+    rows = read_predictions(tmp_path / "p.jsonl").predictions
+    failed = {p.question_id for p in rows if p.error == "audio: OSError: no such scene"}
+    assert failed == {q.question_id for q in QUESTIONS if q.scene_id == "test-00001"}
+    assert report.failed == len(failed)
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [(lambda batch: [3] * len(batch), "int"), (lambda batch: [], "0 answers to 1 questions"),
+     (lambda batch: None, "NoneType"), (lambda batch: ["a"] * 99, "99 answers")],
+)  # fmt: skip
+def test_wrong_answers_are_errors(tmp_path, answers, error):
+    model = Fake()
+    model.answer = answers
+    report = ask(model, tmp_path / "p.jsonl", QUESTIONS[:3])
+    assert report.failed == 3
+    assert error in read_predictions(tmp_path / "p.jsonl").predictions[0].error
+
+
+def test_a_stopped_run_goes_on_after_a_cut_line(tmp_path):
+    class Stops(Fake):
+        def answer(self, batch):
+            if len(self.batches) == 3:
+                raise KeyboardInterrupt
+            return super().answer(batch)
+
+    path = tmp_path / "p.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        ask(Stops(), path, batch_size=10)
+    path.write_bytes(path.read_bytes()[:-5])
+    report = ask(Fake(), path)
+    assert report.repaired
+    assert report.skipped == 29
+    rows = read_predictions(path).predictions
+    assert sorted(p.question_id for p in rows) == sorted(q.question_id for q in QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"audio": "binaural"}, "asks for 'binaural'"),
+        ({"audio": "mono"}, "asks for 'mono'"),
+        ({"sample_rate": 16_000}, "at 16000 Hz"),
+        ({"max_s": 5.0}, "at most 5 s"),
+    ],
+)
+def test_contracts_that_cannot_be_met_are_told(tmp_path, spec, message):
+    with pytest.raises(UserError, match=message):
+        ask(Fake(**spec), tmp_path / "p.jsonl")
+    assert not (tmp_path / "p.jsonl").exists()
+
+
+def test_batches_hold_something(tmp_path):
+    with pytest.raises(UserError, match="at least 1"):
+        ask(Fake(), tmp_path / "p.jsonl", batch_size=0)
+
+
+def test_models_load_from_a_module_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "my_audio_model.py").write_text(
+        textwrap.dedent(
+            """
+            from st_audioqa.evaluation import ModelSpec
+
+            class Model:
+                spec = ModelSpec("mine", "1", "none")
+
+                def __init__(self, context):
+                    self.seed = context.seed
+
+                def answer(self, batch):
+                    return ["yes"] * len(batch)
+
+            class Not:
+                def __init__(self, context):
+                    pass
+            """
+        )
+    )
+    monkeypatch.chdir(tmp_path)
+    model = load_model("my_audio_model:Model", CONTEXT)
+    assert isinstance(model, AudioLanguageModel)
+    assert model.spec.name == "mine"
+    assert ask(model, tmp_path / "p.jsonl").failed == 0
+    for name, message in (
+        ("my_audio_model:Nodel", "has no 'Nodel'"),
+        ("no_such_module:Model", "importing 'no_such_module' fails"),
+        (":Model", "importing '' fails"),
+        ("my_audio_model:Not", "without them"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_model(name, CONTEXT)
+
+
+def test_registered_models():
+    assert {"chance", "majority", "oracle"} <= set(MODELS.names())
+    with pytest.raises(UserError, match="did you mean oracle"):
+        load_model("orakle", CONTEXT)
