@@ -27,7 +27,9 @@ def small_recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate({**SMALL, **changes})
 
 
-def make_corpus(folder: Path, recipe: Recipe, workers: int = 1, with_audio: bool = True) -> Path:
+def make_corpus(
+    folder: Path, recipe: Recipe, workers: int = 1, with_audio: bool = True
+) -> Path:
     work = plan_corpus(recipe, folder, with_audio=with_audio)
     render_scenes(work, workers, lambda: None)
     finish(work)
