@@ -1,6 +1,7 @@
 # make demo   makes its own environment, then generates, verifies and scores the demo corpus
 # make test   runs the tests in that environment
 # make check  ruff and mypy
+# make cards  renews the data card of the demo corpus in data_cards/
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +9,7 @@ OUT ?= out
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test check cards clean
 
 demo: $(DONE)
 	$(BIN)/st-audioqa generate demo --out $(OUT)/demo
@@ -39,6 +40,9 @@ $(DONE): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[soundspaces]' \
 	  || echo "The RLR engine cannot be built here; the built-in engine is used instead."
 	touch $@
+
+cards: demo
+	cp $(OUT)/demo/README.md data_cards/demo.md
 
 clean:
 	rm -rf $(VENV) $(OUT) build *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = ["cli", "main"]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _CORPUS = click.Path(path_type=Path)
+_SEED = click.IntRange(0, 2**63 - 1)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -56,9 +58,7 @@ def _recipe_options(function: Any) -> Any:
             "--questions-only", is_flag=True, help="Draw scenes without rendering audio."
         ),
         click.option("--engine", help="Take this RIR engine instead of the recipe's."),
-        click.option(
-            "--seed", type=click.IntRange(0), help="Take this seed instead of the recipe's."
-        ),
+        click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's."),
         click.option("--out", "folder", type=_FOLDER, required=True, help="Output folder."),
     ):
         function = option(function)
@@ -203,7 +203,8 @@ def verify(folder: Path, json_path: Path | None) -> None:
     with _progress(total, "verify") as bar:
         report = run_verify(folder, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
     if json_path is not None:
-        data = {**report.__dict__, "median_doa_error_deg": report.median_doa_error_deg}
+        median = report.median_doa_error_deg if report.doa_error_deg else None
+        data = {**report.__dict__, "median_doa_error_deg": median}
         _write(json_path, json.dumps(data, indent=2, sort_keys=True) + "\n")
     click.echo(
         f"{report.n_files} files, {report.n_scenes} scenes, {report.n_questions} questions checked."
@@ -216,6 +217,12 @@ def verify(folder: Path, json_path: Path | None) -> None:
             f"Direction of arrival measured from the audio of {len(report.doa_error_deg)} "
             f"single-source scenes: median error {report.median_doa_error_deg:.1f} deg."
         )
+    for what, residuals in (
+        ("turned left by", report.azimuth_residual_deg),
+        ("ahead of the labels of moving sources by", report.lead_deg),
+    ):
+        if residuals:
+            click.echo(f"Sound is {what} {statistics.median(residuals):+.1f} deg (median).")
     for fault in report.faults:
         click.echo(f"FAULT {fault}")
     if report.faults:
@@ -381,11 +388,8 @@ def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals
     for path in results:
         try:
             result = json.loads(path.read_text("utf-8"))
-            name, found, questions = (
-                result["model"],
-                result["tables"],
-                result["questions_sha256"],
-            )
+            name, questions = str(result["model"]), str(result["questions_sha256"])
+            found = dict(result["tables"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is no result: wanted what `st-audioqa eval score --json` writes."

@@ -24,6 +24,10 @@ class MissingPackageError(UserError):
             f"{purpose} needs the optional package {package}, which is not installed here: "
             f"pip install 'st_audioqa[{extra}]'."
         )
+        self._arguments = (package, extra, purpose)
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        return type(self), self._arguments
 
 
 class RejectedDraw(Exception):

@@ -16,6 +16,7 @@ from st_audioqa.corpus.audio import decode_flac, encode_flac
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, scene_from_row
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+from st_audioqa.pipeline.generate import ask_again
 from st_audioqa.pipeline.verify import verify
 
 
@@ -74,9 +75,32 @@ def test_swapped_shards_are_found(copy):
 def test_a_missing_shard_and_one_outside_are_found(copy):
     shard(copy).unlink()
     assert any("missing" in fault for fault in verify(copy).faults)
-    text = (copy / "manifest.json").read_text().replace('"qa/test', '"../qa/test')
-    (copy / "manifest.json").write_text(text)
-    assert any("outside" in fault for fault in verify(copy).faults)
+
+
+@pytest.mark.parametrize(
+    "path", ["../qa/test-00000-of-00001.parquet", "/etc/passwd", "README.md"]
+)
+def test_a_manifest_cannot_name_a_file_outside(copy, path):
+    """Files are read, written and deleted by the names of a manifest."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["qa"][0]["path"] = path
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"qa\.0\.path"):
+        verify(copy)
+
+
+def test_a_shard_that_nobody_named_is_found(copy):
+    path = shard(copy, "qa")
+    shutil.copy(path, path.with_name("test-00000-of-00002.parquet"))
+    assert any("not named in the manifest" in fault for fault in verify(copy).faults)
+
+
+def test_a_split_without_its_questions_is_found(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for entry in manifest.pop("qa"):
+        (copy / entry["path"]).unlink()
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "qa": []}))
+    assert any("questions in all are not what" in fault for fault in verify(copy).faults)
 
 
 def test_one_flipped_bit_is_found(copy):
@@ -144,15 +168,57 @@ def test_a_changed_answer_a_foreign_question_and_a_double_id_are_found(copy):
 
 def test_a_row_with_39_bins_or_nan_is_a_fault_of_its_own_and_names_the_scene(copy):
     def cut(rows):
+        rows[2]["listener"]["yaw_deg"] = float("nan")
+        rows[3]["sources"] = []
+        rows[4]["sources"][0]["labels"] = []
         rows[0]["sources"][0]["distance_m"].pop()
         rows[1]["sources"][0]["elevation_deg"][0] = float("nan")
 
     rewrite(copy, cut)
     report = verify(copy)
     faults = [fault for fault in report.faults if "schema" in fault]
-    assert len(faults) == 2
+    assert len(faults) == 5
     assert "test-00000" in faults[0]
-    assert report.n_scenes == 13
+    assert report.n_scenes == 10
+
+
+def test_a_listener_outside_the_room_is_found(copy):
+    def lift(rows):
+        rows[0]["listener"]["position"][1] = 20.0
+
+    rewrite(copy, lift)
+    assert any("not inside the room" in fault for fault in verify(copy).faults)
+
+
+def test_a_question_without_options_or_answer_is_found(copy):
+    def empty(rows):
+        rows[0]["options"] = None
+        rows[1]["answer"] = None
+
+    rewrite(copy, empty, "qa")
+    assert sum("schema" in fault for fault in verify(copy).faults) == 2
+    with pytest.raises(UserError, match="not as the schema says"):
+        Corpus(copy).questions("test")
+
+
+def test_questions_that_fail_leave_the_corpus_as_it_was(copy):
+    def unname(rows):
+        rows[0]["sources"][0]["labels"] = ["No such label"]
+
+    rewrite(copy, unname)
+    before = {path.name: path.read_bytes() for path in (copy / "qa").iterdir()}
+    with pytest.raises(UserError, match="No such label"):
+        ask_again(copy)
+    assert {path.name: path.read_bytes() for path in (copy / "qa").iterdir()} == before
+
+
+def test_a_damaged_shard_is_told_in_one_sentence(copy):
+    path = shard(copy)
+    data = bytearray(path.read_bytes())
+    data[4:-2000] = bytes(len(data) - 2004)
+    path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match="st-audioqa verify"):
+        Corpus(copy).audio("test-000000")
 
 
 def test_a_folder_without_a_corpus_is_refused(tmp_path):

@@ -145,16 +145,18 @@ def test_unscored_is_not_zero():
     questions = [q for q in QUESTIONS if q.family == "temporal_relation_change"]
     result = scored(questions, [Prediction(q.question_id, q.answer) for q in questions])
     for path in PATHS[:-4]:
-        assert cell(result, path) == {"value": None, "n": 0}
+        assert cell(result, path) == {"value": None, "n": 0, "low": None, "high": None}
     columns = result.tables["table_5"]["C"]
     assert columns["Temp. rel."]["value"] == 100.0
-    assert columns["Traj. rel."] == {"value": None, "n": 0}
+    assert columns["Traj. rel."] == {"value": None, "n": 0, "low": None, "high": None}
     assert columns["Avg."] == {
         "value": None,
+        "low": None,
+        "high": None,
         "n": len(questions),
         "unscored": ["Move-spat.", "Traj. rel."],
     }
-    assert result.averages["A"] == {"value": None, "n": 0}
+    assert result.averages["A"] == {"value": None, "n": 0, "low": None, "high": None}
 
 
 def test_average_is_the_mean_of_the_columns():

@@ -147,8 +147,8 @@ def test_draw_heeds_label_and_avoid():
 
 def test_levels_are_spread():
     levels = [LIBRARY.draw(generator(2, i), "train").level_dbfs for i in range(200)]
-    assert -29 <= min(levels) < -28
-    assert -24 < max(levels) <= -23
+    assert -38 <= min(levels) < -37
+    assert -33 < max(levels) <= -32
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from st_audioqa import Corpus, Listener, UserError
 from st_audioqa.conventions import wrap_deg
 from st_audioqa.corpus.audio import decode_flac, encode_flac
 from st_audioqa.corpus.schema import scene_from_row, scene_to_row
+from st_audioqa.errors import MissingPackageError
 from st_audioqa.foa import rotate_yaw
 from st_audioqa.pipeline import render as render_module
 from st_audioqa.pipeline.draw import Drawn, draw_scene
@@ -192,7 +194,7 @@ def test_a_shard_cut_after_its_mark_is_made_again(tmp_path):
     render_scenes(work, 1, lambda: None)
     path = work.folder / work.scenes_path(work.plan.shards[0])
     whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
+    path.write_bytes(whole[:-20] + bytes(20))
     assert len(Work.resume(work.folder).todo()) == 1
     render_scenes(work, 1, lambda: None)
     assert path.read_bytes() == whole
@@ -247,8 +249,6 @@ def test_rejections_reach_the_manifest(tmp_path):
 
 
 def test_auto_takes_rlr_where_it_works_and_says_what_gives_way_elsewhere(monkeypatch):
-    from st_audioqa.errors import MissingPackageError
-
     class Broken:
         def __init__(self, preset):
             raise MissingPackageError("rlr-audio-propagation", "soundspaces", "The RLR engine")
@@ -283,10 +283,46 @@ def test_what_a_recipe_asks_for_and_is_not_there_is_named(changes, message):
         open_tools(small_recipe(**changes))
 
 
-def test_rooms_that_the_engine_cannot_render_are_refused_before_any_work(tmp_path):
-    recipe = small_recipe(rooms={"options": {"furniture": [2, 4]}})
-    with pytest.raises(UserError, match="image-source"):
-        make_corpus(tmp_path / "c", recipe)
+@pytest.mark.parametrize("options", [{"furniture": [0, 4]}, {"shapes": ["l_shaped"]}])
+def test_rooms_that_the_engine_cannot_render_are_refused_before_any_work(options):
+    with pytest.raises(UserError, match=r"image-source renders shoebox rooms.*mesh"):
+        open_tools(small_recipe(rooms={"options": options}))
+
+
+def test_one_process_at_a_time(tmp_path):
+    work = plan_corpus(small_recipe(), tmp_path / "c", with_audio=False)
+    other = Work.resume(tmp_path / "c")
+    with work.alone(), pytest.raises(UserError, match="Another process"):
+        render_scenes(other, 1, lambda: None)
+    render_scenes(other, 1, lambda: None)
+
+
+def test_a_start_that_was_cut_is_a_fresh_start_and_a_finish_that_was_cut_is_finished(tmp_path):
+    folder = tmp_path / "c"
+    (folder / ".work").mkdir(parents=True)
+    make_corpus(folder, small_recipe(splits={"test": {"S": 1}}), with_audio=False)
+    (folder / ".work").mkdir()
+    recipe = small_recipe(splits={"test": {"S": 1}})
+    assert plan_corpus(recipe, folder, with_audio=False).finished
+    assert not (folder / ".work").exists()
+
+
+def test_work_of_other_versions_is_not_taken_for_ours(tmp_path, monkeypatch):
+    plan_corpus(small_recipe(), tmp_path / "c", with_audio=False)
+    monkeypatch.setattr("st_audioqa.pipeline.work.library_versions", lambda: {"numpy": "0.1"})
+    with pytest.raises(UserError, match="other versions"):
+        Work.resume(tmp_path / "c")
+
+
+def test_a_listener_stands_below_the_ceiling(specs):
+    tall = small_recipe(placement={"listener_height_m": [6.0, 7.0]}, checks={"max_attempts": 5})
+    with pytest.raises(UserError, match="no_listener_position 5"):
+        produce(spec_of(specs, "S"), open_tools(tall), with_audio=False)
+
+
+def test_a_missing_package_crosses_processes():
+    error = pickle.loads(pickle.dumps(MissingPackageError("habitat", "sim", "The engine")))
+    assert "pip install 'st_audioqa[sim]'" in str(error)
 
 
 def test_no_room_and_no_recording_serves_two_splits(corpus_dir):

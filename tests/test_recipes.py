@@ -72,6 +72,8 @@ gian_db = 2
         ({"splits": {"test": {"S": 0}}}, "no scenes"),
         ({"placement": {"distance_m": [0.3, 6.0]}}, "below 5.0 m"),
         ({"name": "../up"}, "name"),
+        ({"placement": {"listener_height_m": [1.1, float("inf")]}}, "listener_height_m"),
+        ({"events": {"level_dbfs": -49.0}}, "at least -50"),
     ],
 )
 def test_rules_that_span_values(changes, message):

@@ -1,8 +1,7 @@
-"""The RLR engine: occlusion, coherence, refusals, and the console."""
+"""The RLR engine: occlusion, positions, refusals, and the console."""
 
 import dataclasses
 import importlib.util
-import itertools
 import os
 import platform
 import subprocess
@@ -61,21 +60,8 @@ def test_every_position_of_a_trajectory_is_honoured():
         at = round(distance / SPEED * SAMPLE_RATE)
         assert np.abs(rir[0, :at]).max() < 1e-3
         w, y, z, x = rir[:, at]
-        assert w == pytest.approx(1.0185 / np.sqrt(distance**2 + 0.1), rel=0.03)
+        assert w == pytest.approx(1.0 / distance, rel=0.03)
         assert angular_distance_deg([x, y, z], vector) < 0.2
-
-
-@rlr
-def test_late_part_keeps_still_along_a_trajectory():
-    positions = np.linspace([1.0, 1.2, 1.0], [2.5, 1.2, 1.0], 16)
-    rirs = Engine("fast").rirs(shoebox(0.1), CENTRE, positions, seed=0)
-    late = []
-    for rir, position in zip(rirs, positions, strict=True):
-        at = round(np.linalg.norm(position - CENTRE) / SPEED * SAMPLE_RATE)
-        late.append(rir[0, at + 2560 : at + 12800])
-    alike = [np.corrcoef(before, after)[0, 1] for before, after in itertools.pairwise(late)]
-    assert min(alike) > 0.7
-    assert min(alike[6:]) > 0.95
 
 
 @rlr

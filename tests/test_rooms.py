@@ -134,7 +134,10 @@ def test_an_empty_shoebox_says_so_and_a_furnished_one_is_a_mesh():
     [
         ({"shapes": ["shoebx"]}, "shoebox"),
         ({"furniture": (5, 2)}, "furniture"),
-        ({"shapes": []}, "empty"),
+        ({"shapes": []}, "shapes"),
+        ({"furniture": (2,)}, "furniture"),
+        ({"furniture": (0.5, 2)}, "furniture"),
+        ({"furniture": 3}, "furniture"),
     ],
 )
 def test_impossible_room_options_are_named(options, message):

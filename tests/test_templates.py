@@ -86,10 +86,21 @@ def change_of(source, attribute):
     return sum(values[36:]) / 4 - sum(values[:4]) / 4
 
 
+def assert_not_overhead(source, bins):
+    for k in bins:
+        assert abs(source.elevation_deg[k]) <= 60.0
+        assert source.distance_m[k] * np.cos(np.radians(source.elevation_deg[k])) >= 0.3
+
+
 def relation_of(a, b, attribute, anchor):
     signs = set()
     for k in WINDOW[anchor]:
         gap = float(track(a, attribute)[k] - track(b, attribute)[k])
+        if attribute == "elevation":  # what is said to be higher is so in metres too
+            assert (a.position[k, 1] - b.position[k, 1]) * np.sign(gap) >= 0.1
+        if attribute == "azimuth":
+            assert_not_overhead(a, [k])
+            assert_not_overhead(b, [k])
         if attribute == "azimuth":
             gap = turn(gap)
             assert abs(gap) <= 180.0 - MARGIN["azimuth"]
@@ -133,10 +144,17 @@ def oracle(question, scene):
         return "stationary" if still else "moving"
     if question.family == "spatial_location":
         assert heard(sources[0], question.anchor)
+        if attribute == "azimuth":
+            assert_not_overhead(sources[0], WINDOW[question.anchor])
         return clear_place(sources[0], attribute, question.anchor)
     if question.family == "spatial_change":
         change = change_of(sources[0], attribute)
         assert abs(change) >= LEAST[attribute]
+        height = sources[0].position[:, 1]
+        if attribute == "elevation":
+            assert (height[36:].mean() - height[:4].mean()) * np.sign(change) >= 0.1
+        if attribute == "azimuth":
+            assert_not_overhead(sources[0], range(40))
         assert heard(sources[0], "beginning")
         assert heard(sources[0], "end")
         return CHANGE_WORDS[attribute][change > 0]
@@ -146,6 +164,8 @@ def oracle(question, scene):
     if question.family == "cross_source_trajectory_relation":
         gap = abs(change_of(sources[0], attribute)) - abs(change_of(sources[1], attribute))
         assert abs(gap) >= LEAST[attribute]
+        ways = [way_of(source, attribute) for source in sources]
+        assert (ways[0] - ways[1]) * gap > 0
         return "yes" if gap > 0 else "no"
     asked = first_word(text, WORDS[attribute])
     if question.family == "movement_conditioned_relation":
@@ -155,6 +175,12 @@ def oracle(question, scene):
     end = relation_of(*sources, attribute, "end")
     other = WORDS[attribute][1 - WORDS[attribute].index(asked)]
     return "yes" if (start, end) == (asked, other) else "no"
+
+
+def way_of(source, attribute):
+    """All that a source changes on its way, whatever the direction."""
+    steps = np.diff(track(source, attribute))
+    return sum(abs(turn(step) if attribute == "azimuth" else step) for step in steps)
 
 
 def grounded(question, sources):
@@ -202,8 +228,6 @@ def planned(tmp_path_factory):
     counts = dict.fromkeys(("S", "D", "SS", "SD", "DD"), 40)
     recipe = small_recipe(
         splits={"train": counts, "test": dict.fromkeys(counts, 20)},
-        rooms={"scenes_per_room": 4},
-        renderer={"engine": "image-source"},
     )
     folder = tmp_path_factory.mktemp("planned") / "corpus"
     return Corpus(make_corpus(folder, recipe, with_audio=False))
@@ -332,17 +356,96 @@ def test_names_in_a_question_are_those_of_its_scene(asked):
         assert question.question.endswith("?") or question.question.endswith(".")
 
 
+def test_what_a_question_names_does_not_tell_its_answer(asked):
+    """Within each place, change or relation asked about, every answer comes as often."""
+    groups = defaultdict(Counter)
+    for question, _ in asked:
+        named = "grounding" in question.family or question.family.endswith("_relation")
+        if not named or question.attribute == "motion":
+            continue
+        place = re.search(r"\d\.\d-\d\.\d m", question.question)
+        words = place.group() if place else spoken_value(question.question.lower())
+        role = question.answer
+        if question.answer_kind == "source":
+            role = ("first", "second", "both", "neither")[question.options.index(role)]
+        groups[question.split, question.template_id, question.anchor, words][role] += 1
+    uneven = [
+        key for key, roles in groups.items() if max(roles.values()) - min(roles.values()) > 2
+    ]
+    assert len(groups) > 50
+    assert len(uneven) <= 0.15 * len(groups), uneven
+
+
+def spoken_value(text):
+    words = "counterclockwise|clockwise|higher|lower|closer|farther|upward|downward"
+    places = "front-left|front-right|back-left|back-right|to the left|to the right|in front|"
+    found = re.search(f"{words}|{places}at the back|above|level|below", text)
+    return found.group() if found else ""
+
+
+def test_a_number_within_a_scene_tells_nothing(asked):
+    answers = defaultdict(Counter)
+    for question, _ in asked:
+        if question.attribute == "verification":
+            answers[question.question_id[-3:] < "010"][question.answer] += 1
+    for counts in answers.values():
+        assert abs(counts["yes"] - counts["no"]) < 4 * np.sqrt(counts.total())
+
+
+def test_a_relation_that_turns_is_as_often_denied_in_each_way(asked):
+    """Neither "they change places" nor the start alone gives the answer away."""
+    ways = Counter()
+    for question, scene in asked:
+        if question.family == "temporal_relation_change" and question.answer == "no":
+            sources = [scene.sources[i] for i in question.targets]
+            asked_for = first_word(question.question.lower(), WORDS[question.attribute])
+            starts = relation_of(*sources, question.attribute, "beginning") == asked_for
+            ends = relation_of(*sources, question.attribute, "end") != asked_for
+            ways[starts, ends] += 1
+    assert set(ways) == {(True, False), (False, True), (False, False)}
+    assert max(ways.values()) < 2.5 * min(ways.values())
+
+
+def some(scenes, role, **more):
+    return [Candidate((s, role), role, s, **more) for s in scenes]
+
+
 def test_balance_takes_turns_and_respects_the_limit_per_scene():
     rng = np.random.default_rng(0)
-    even = [Candidate((s, r), r, s) for s in range(20) for r in ("yes", "no")]
-    kept = balanced(even, 1, rng)
+    kept = balanced([*some(range(20), "yes"), *some(range(20), "no")], 1, rng)
     assert Counter(role for _, role in kept) == {"yes": 10, "no": 10}
     assert len({scene for scene, _ in kept}) == 20
-    scarce = [Candidate((s, "a"), "a", s) for s in range(50)]
-    scarce += [Candidate((s, "b"), "b", s) for s in range(3)]
-    kept = balanced(scarce, 1, rng)
+    kept = balanced([*some(range(50), "a"), *some(range(3), "b")], 1, rng)
     assert Counter(role for _, role in kept) == {"a": 3, "b": 3}
     assert balanced([], 2, rng) == []
+
+
+def test_balance_holds_in_every_stratum_and_drops_those_without_an_answer():
+    rng = np.random.default_rng(0)
+    near = [*some(range(9), "yes", stratum="near"), *some(range(9, 12), "no", stratum="near")]
+    far = some(range(20, 29), "yes", stratum="far")
+    kept = balanced(near + far, 1, rng)
+    assert Counter(role for _, role in kept) == {"yes": 3, "no": 3}
+    assert all(scene < 20 for scene, _ in kept)
+
+
+def test_balance_keeps_one_of_each_where_nothing_is_complete():
+    rng = np.random.default_rng(0)
+    near, far = some(range(5), "yes", stratum="near"), some(range(5, 9), "no", stratum="far")
+    assert Counter(role for _, role in balanced(near + far, 1, rng)) == {"yes": 1, "no": 1}
+    assert Counter(role for _, role in balanced(near[:3], 1, rng)) == {"yes": 3}
+
+
+def test_balance_spreads_varieties():
+    rng = np.random.default_rng(0)
+    ways = [
+        c
+        for k in range(3)
+        for c in some(range(40 * k, 40 * k + 40 // (k + 1)), "no", variety=k)
+    ]
+    kept = balanced([*ways, *some(range(200, 230), "yes")], 1, rng)
+    counts = Counter(scene // 40 for scene, role in kept if role == "no")
+    assert counts == {0: 10, 1: 10, 2: 10}
 
 
 GOOD = """

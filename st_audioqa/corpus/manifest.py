@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from st_audioqa.corpus.shards import write_text
 from st_audioqa.errors import UserError
@@ -25,11 +25,13 @@ class ShardEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+    path: str = Field(pattern=r"^(scenes|qa)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$")
+    """Below the corpus folder; anything else in a manifest is refused, since files are read,
+    written and deleted by it."""
     split: str
-    rows: int
-    bytes: int
-    sha256: str
+    rows: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Manifest(BaseModel):
@@ -43,6 +45,9 @@ class Manifest(BaseModel):
     seed: int
     has_audio: bool
     engine: dict[str, str]
+    """Name, version and preset of the RIR engine."""
+    events: dict[str, str]
+    """Name and version of the event library."""
     versions: dict[str, str]
     scenes: list[ShardEntry]
     qa: list[ShardEntry]
@@ -74,10 +79,16 @@ class Manifest(BaseModel):
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
             return cls.model_validate(data)
-        except (OSError, ValueError, ValidationError) as error:
-            first = str(error).splitlines()[0]
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
             raise UserError(
-                f"{path} is not a manifest of this version ({first}): regenerate the corpus."
+                f"{path} is not a manifest of this version ({where}: {first['msg']}): "
+                "regenerate the corpus."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} is not a manifest ({error}): regenerate the corpus."
             ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from st_audioqa.corpus.audio import load_audio
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, question_from_row, scene_from_row
-from st_audioqa.corpus.shards import read_rows
+from st_audioqa.corpus.shards import read_rows, reading
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.scene import Question, Scene
 
@@ -60,10 +61,7 @@ class Corpus:
         UserError
             No such scene.
         """
-        path, group, row = self._place(scene_id)
-        with pq.ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=SCENE_COLUMNS)
-        return scene_from_row(table.slice(row, 1).to_pylist()[0])
+        return scene_from_row(self._row(scene_id, SCENE_COLUMNS))
 
     def questions(self, split: str) -> list[Question]:
         """Questions of a split."""
@@ -103,15 +101,17 @@ class Corpus:
         UserError
             No such scene, or a corpus without audio.
         """
-        path, group, row = self._place(scene_id)
-        with pq.ParquetFile(path) as file:
-            column = file.read_row_group(group, columns=["audio"]).column("audio")
-            return load_audio({"audio": column[row].as_py()})
+        return load_audio(self._row(scene_id, ["audio"]))
 
-    def _place(self, scene_id: str) -> tuple[Path, int, int]:
+    def _row(self, scene_id: str, columns: list[str]) -> dict[str, Any]:
+        """Some columns of one scene; reads one row group."""
         if scene_id not in self._places:
             raise UserError(f"There is no scene {scene_id!r} in {self.folder}.")
-        return self._places[scene_id]
+        path, group, row = self._places[scene_id]
+        with reading(path), pq.ParquetFile(path) as file:
+            table = file.read_row_group(group, columns=columns)
+            found: dict[str, Any] = table.slice(row, 1).to_pylist()[0]
+        return found
 
     @cached_property
     def _places(self) -> dict[str, tuple[Path, int, int]]:
@@ -119,7 +119,7 @@ class Corpus:
         places = {}
         for entry in self.manifest.scenes:
             path = self.folder / entry.path
-            with pq.ParquetFile(path) as file:
+            with reading(path), pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
                     ids = file.read_row_group(group, columns=["scene_id"]).column("scene_id")
                     for row, scene_id in enumerate(ids.to_pylist()):

@@ -240,9 +240,9 @@ def scene_from_row(row: Mapping[str, Any]) -> Scene:
             ),
             listener=Listener(
                 _array(row["listener"]["position"], (3,), "listener.position"),
-                float(row["listener"]["yaw_deg"]),
+                float(_array(row["listener"]["yaw_deg"], (), "listener.yaw_deg")),
             ),
-            sources=tuple(_source_from_row(source) for source in row["sources"]),
+            sources=_sources(row["sources"]),
             sample_rate=row["sample_rate"],
             gain_db=row["gain_db"],
             render=RenderInfo(**row["renderer"]),
@@ -253,7 +253,15 @@ def scene_from_row(row: Mapping[str, Any]) -> Scene:
         ) from error
 
 
+def _sources(rows: Any) -> tuple[SourceTrack, ...]:
+    if not rows:
+        raise ValueError("a scene needs sources")
+    return tuple(_source_from_row(row) for row in rows)
+
+
 def _source_from_row(row: Mapping[str, Any]) -> SourceTrack:
+    if not row["labels"] or len(row["labels"]) != len(row["mids"]):
+        raise ValueError("a source needs labels, and a mid for each")
     return SourceTrack(
         index=row["index"],
         event=Event(labels=tuple(row["labels"]), mids=tuple(row["mids"]), **row["event"]),
@@ -287,8 +295,25 @@ def question_to_row(question: Question) -> dict[str, Any]:
 
 
 def question_from_row(row: Mapping[str, Any]) -> Question:
-    """The question of a row."""
-    fields = dict(row)
-    fields["options"] = tuple(fields["options"])
-    fields["targets"] = tuple(fields["targets"])
-    return Question(**fields)
+    """The question of a row.
+
+    Raises
+    ------
+    UserError
+        A field is missing or empty that must not be; names the question.
+    """
+    try:
+        fields = dict(row)
+        fields["options"] = tuple(fields["options"])
+        fields["targets"] = tuple(fields["targets"])
+        question = Question(**fields)
+        if any(value is None for value in fields.values()):
+            raise ValueError("a field is null")
+        if question.options and question.answer not in question.options:
+            raise ValueError(f"its answer {question.answer!r} is not an option")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"Question {row.get('question_id')} is not as the schema says: {error}. Make the "
+            "questions again with `st-audioqa questions DIR`."
+        ) from error
+    return question

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from st_audioqa.errors import UserError
 
-__all__ = ["file_sha256", "read_rows", "write_shard", "write_text"]
+__all__ = ["file_sha256", "read_rows", "reading", "write_shard", "write_text"]
 
 
 def write_shard(
@@ -55,12 +56,24 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
     UserError
         The file is missing, cut, or not Parquet.
     """
+    with reading(path), pq.ParquetFile(path) as file:
+        names = None if columns is None else list(columns)
+        for batch in file.iter_batches(batch_size=64, columns=names):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tells in one sentence that a shard cannot be read.
+
+    Raises
+    ------
+    UserError
+        The file is missing, cut, or not Parquet.
+    """
     try:
-        with pq.ParquetFile(path) as file:
-            names = None if columns is None else list(columns)
-            for batch in file.iter_batches(batch_size=64, columns=names):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
+        yield
+    except (OSError, pa.ArrowException) as error:
         raise UserError(
             f"The shard {path} cannot be read ({error}): run `st-audioqa verify` on the corpus."
         ) from error

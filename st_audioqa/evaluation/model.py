@@ -126,7 +126,13 @@ def load_model(name: str, context: RunContext) -> AudioLanguageModel:
     UserError
         Where there is no such model, or where it has no `spec` and `answer`.
     """
-    model = (_imported(name) if ":" in name else MODELS.get(name))(context)
+    make = _imported(name) if ":" in name else MODELS.get(name)
+    if not isinstance(make, type):
+        raise UserError(
+            f"The model {name!r} must be a class that takes a RunContext, but it is a "
+            f"{type(make).__name__}: see st_audioqa.evaluation.model."
+        )
+    model = make(context)
     if not isinstance(model, AudioLanguageModel):
         raise UserError(
             f"The model {name!r} must have a `spec` and a method `answer`, but it makes a "

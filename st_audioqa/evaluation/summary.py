@@ -50,13 +50,17 @@ def tables_of(
             by_part = {part: places[part] for part in parts}
             cells[column] = _cell(questions, rows, by_part, lenient, strict)
         else:
-            cells[column] = {"value": None, "n": 0}
+            cells[column] = {"value": None, "n": 0, "low": None, "high": None}
         _put(tables, column.path, cells[column])
     averages: dict[str, Cell] = {}
     for kind in TYPES:
         columns = [column for column in COLUMNS if column.type == kind]
         path = AVERAGE if kind == AVERAGE[1] else ("averages", kind)
-        averages[kind] = _average({column: cells[column] for column in columns})
+        averages[kind] = {
+            "low": None,
+            "high": None,
+            **_average({column: cells[column] for column in columns}),
+        }
         if all(column.path in samples for column in columns):
             samples[path] = np.mean([samples[column.path] for column in columns], axis=0)
             scenes = {q.scene_id for q in questions if q.type == kind}

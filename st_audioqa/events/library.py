@@ -28,7 +28,7 @@ LIBRARIES = Registry(
 class EventLibrary(Protocol):
     """A source of events of `DURATION_S` at `SAMPLE_RATE`.
 
-    An implementation is built as `Library(path=None, level_dbfs=-26.0, level_spread_db=3.0)`.
+    An implementation is built as `Library(path=None, level_dbfs=-30.0, level_spread_db=3.0)`.
     No clip belongs to more than one split.
     """
 

@@ -45,7 +45,7 @@ __all__ = ["Drawn", "draw_scene"]
 
 Floats = NDArray[np.floating]
 
-_CANDIDATES = 96
+_CANDIDATES = 128
 """Valid tracks per source among which the one that meets most aims is taken."""
 _CENTRE_BIN = {anchor: bins[len(bins) // 2] for anchor, bins in ANCHORS.items()}
 
@@ -201,12 +201,12 @@ def _choose(
 
 
 def _own_score(tracks: _Candidates, aims: Mapping[str, Any]) -> Floats:
-    """How many of its own aims each candidate meets, two points each and less for a near speed."""
+    """Points for each aim a candidate meets: distance 3, the others 2, a near speed less."""
     at = _CENTRE_BIN[aims["anchor"]]
     elevation = tracks.elevation_deg[:, at]
     inside = np.abs(np.abs(elevation) - LEVEL_ELEVATION_DEG) > 4.0
     score = 2.0 * ((elevation_class(elevation) == aims["elevation"]) & inside)
-    score += 2.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
+    score += 3.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
     if "change" in aims:
         for attribute, (change, least) in _changes(tracks).items():
             wanted = aims["change"][attribute]

@@ -60,14 +60,15 @@ def render_scenes(work: Work, workers: int, on_scene: Callable[[], None]) -> Non
         _Task(work.folder, recipe, shard, work.scenes_path(shard), work.with_audio)
         for shard in work.todo()
     ]
-    for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
-        work.mark(shard, len(shard.scenes), rejections)
+    with work.alone():
+        for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
+            work.mark(shard, len(shard.scenes), rejections)
 
 
 def ask_questions(folder: Path, recipe: Recipe, scenes: list[ShardEntry]) -> list[ShardEntry]:
     """Writes the `qa` shards of a corpus from its `scenes` shards."""
     engine = question_engine(recipe)
-    entries = []
+    asked = {}
     for split in sorted({entry.split for entry in scenes}):
         drawn = [
             scene_from_row(row)
@@ -75,8 +76,12 @@ def ask_questions(folder: Path, recipe: Recipe, scenes: list[ShardEntry]) -> lis
             if entry.split == split
             for row in read_rows(folder / entry.path, SCENE_COLUMNS)
         ]
-        entries += _write_questions(folder, split, engine.ask(drawn, recipe.seed))
-    return entries
+        asked[split] = engine.ask(drawn, recipe.seed)
+    return [
+        entry
+        for split, questions in asked.items()
+        for entry in _write_questions(folder, split, questions)
+    ]
 
 
 def question_engine(recipe: Recipe) -> QuestionEngine:
@@ -95,10 +100,13 @@ def finish(work: Work) -> Manifest:
 
 def ask_again(folder: Path) -> Manifest:
     """Makes the questions of a finished corpus anew, and its manifest and card."""
-    manifest = Manifest.load(folder)
-    for entry in manifest.qa:
-        (folder / entry.path).unlink(missing_ok=True)
-    return _with_questions(folder, manifest)
+    before = Manifest.load(folder)
+    manifest = _with_questions(folder, before)
+    kept = {entry.path for entry in manifest.qa}
+    for entry in before.qa:
+        if entry.path not in kept:
+            (folder / entry.path).unlink(missing_ok=True)
+    return manifest
 
 
 def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
@@ -154,6 +162,7 @@ def _manifest(
             "version": tools.engine.version,
             "preset": tools.engine.preset,
         },
+        events={"name": tools.library.name, "version": tools.library.version},
         versions=library_versions(),
         scenes=scenes,
         qa=[],

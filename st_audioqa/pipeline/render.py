@@ -42,6 +42,7 @@ def produce(spec: SceneSpec, tools: Tools, *, with_audio: bool = True) -> Produc
         `checks.max_attempts` draws were rejected; the reasons are counted in the message.
     """
     rejections: Counter[str] = Counter()
+    last: dict[str, str] = {}
     limit = tools.recipe.checks.max_attempts
     for attempt in range(limit):
         try:
@@ -51,12 +52,16 @@ def produce(spec: SceneSpec, tools: Tools, *, with_audio: bool = True) -> Produc
             scene, audio = _render(drawn, tools)
         except RejectedDraw as rejected:
             rejections[rejected.reason] += 1
+            last[rejected.reason] = rejected.detail
         else:
             return Produced(scene, audio, rejections)
-    reasons = ", ".join(f"{reason} {count}" for reason, count in rejections.most_common())
+    reasons = "; ".join(
+        f"{reason} {count}" + (f", last: {last[reason]}" if last[reason] else "")
+        for reason, count in rejections.most_common()
+    )
     raise UserError(
-        f"Scene {spec.scene_id} was drawn {limit} times and never passed ({reasons}): loosen "
-        "the recipe's placement or checks, or raise checks.max_attempts."
+        f"Scene {spec.scene_id} was drawn {limit} times and never passed ({reasons}): mend what "
+        "the reasons name, loosen the recipe's placement or checks, or raise checks.max_attempts."
     )
 
 

@@ -67,6 +67,13 @@ def open_tools(recipe: Recipe) -> Tools:
         path=events.path, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
     )
     engine: RIREngine = ENGINES.get(recipe.renderer.engine)(preset=recipe.renderer.preset)
+    if not provider.makes <= engine.shapes:
+        raise UserError(
+            f"The engine {engine.name} renders {', '.join(sorted(engine.shapes))} rooms, but the "
+            f"provider {provider.name} makes {', '.join(sorted(provider.makes))} rooms here: "
+            "take another engine, or set rooms.options to shapes = ['shoebox'] and "
+            "furniture = [0, 0]."
+        )
     return Tools(recipe, provider, library, engine)
 
 

@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 from st_audioqa.conventions import (
     SCENE_SAMPLES,
     angular_distance_deg,
+    azimuth_change_deg,
+    directions,
     unit_vectors,
     wrap_deg,
 )
@@ -35,6 +37,8 @@ from st_audioqa.corpus.shards import file_sha256, read_rows
 from st_audioqa.errors import UserError
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
+from st_audioqa.rooms.geometry import points_in_outline
+from st_audioqa.rooms.provider import PROVIDERS
 from st_audioqa.scene import Question, Scene, track_directions
 
 __all__ = ["Report", "verify"]
@@ -42,8 +46,13 @@ __all__ = ["Report", "verify"]
 _MAX_LABEL_ERROR = 1e-3
 _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
 """A corpus whose median lies above this has its axes or its audio mixed up."""
-_MAX_SCENE_DOA_ERROR_DEG = 75.0
-"""A scene whose median lies above this does not sound where its label says."""
+_FAR_OFF_DEG = 75.0
+_MAX_SHARE_FAR_OFF = 0.03
+"""Where reverberation drowns a tone, the intensity vector of a right scene can point anywhere;
+more scenes than this share (and more than one) that sound so far from their labels cannot be."""
+_MAX_BIAS_DEG = 5.0
+"""Reverberation spreads measured azimuths but does not turn them: a median residual beyond this
+(and twice its own uncertainty) means turned axes or labels that lead or trail the sound."""
 
 
 @dataclass
@@ -57,6 +66,10 @@ class Report:
     max_label_error: float = 0.0
     doa_error_deg: dict[str, float] = field(default_factory=dict)
     """Median error of each single-source scene, measured from its audio."""
+    azimuth_residual_deg: list[float] = field(default_factory=list)
+    """Median of measured minus labelled azimuth, of each single-source scene."""
+    lead_deg: list[float] = field(default_factory=list)
+    """The same along the motion of each single moving source: negative where sound trails."""
 
     @property
     def median_doa_error_deg(self) -> float:
@@ -75,6 +88,7 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
     manifest = Manifest.load(folder)
     report = Report()
     _check_recipe(manifest, report)
+    _check_strangers(folder, manifest, report)
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
     qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
     scenes: dict[str, Scene] = {}
@@ -90,12 +104,7 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
             on_scene()
     _check_leakage(scenes, report)
     _check_questions(folder, qa_files, scenes, manifest, report)
-    if report.doa_error_deg and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
-        report.faults.append(
-            f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
-            f"{len(report.doa_error_deg)} single-source scenes, wanted at most "
-            f"{_MAX_MEDIAN_DOA_ERROR_DEG:.0f}"
-        )
+    _check_directions(report)
     return report
 
 
@@ -108,15 +117,21 @@ def _check_recipe(manifest: Manifest, report: Report) -> None:
         report.faults.append(f"manifest.json: {held} scenes, the recipe makes {wanted}")
 
 
+def _check_strangers(folder: Path, manifest: Manifest, report: Report) -> None:
+    """Files that a loader would take for shards although the manifest does not name them."""
+    named = {entry.path for entry in (*manifest.scenes, *manifest.qa)}
+    for table in ("scenes", "qa"):
+        for path in sorted((folder / table).glob("*")):
+            if path.relative_to(folder).as_posix() not in named:
+                report.faults.append(f"{table}/{path.name}: not named in the manifest")
+
+
 def _readable(
     folder: Path, entries: list[ShardEntry], schema: pa.Schema, report: Report
 ) -> Iterator[ShardEntry]:
     """Entries whose file is there and can be read; says what is wrong with all others."""
     for entry in entries:
         path = folder / entry.path
-        if not path.resolve().is_relative_to(folder.resolve()):
-            report.faults.append(f"{entry.path}: lies outside the corpus folder")
-            continue
         if not path.is_file():
             report.faults.append(f"{entry.path}: the file is missing")
             continue
@@ -159,6 +174,10 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         fault(f"split {scene.split} in a file of {entry.split}")
     if scene.recipe_hash != manifest.recipe_hash:
         fault("made from another recipe")
+    room = PROVIDERS.get(scene.room.provider)().build(scene.room)
+    ears = scene.listener.position
+    if not (0 < ears[1] < room.height_m and points_in_outline(ears[[0, 2]], room.floor)):
+        fault("the listener is not inside the room")
     if len(scene.sources) != len(scene.configuration):
         fault(f"{len(scene.sources)} sources in configuration {scene.configuration}")
     for source, movement in zip(scene.sources, scene.configuration, strict=False):
@@ -169,13 +188,11 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
             float(np.abs(distance - source.distance_m).max()),
         )
         report.max_label_error = max(report.max_label_error, error)
-        if error > _MAX_LABEL_ERROR:
+        if not error <= _MAX_LABEL_ERROR:
             fault(f"source {source.index}: labels differ from positions by {error:.3g}")
         still = bool((np.ptp(source.position, axis=0) == 0).all())
         if source.moving == still or source.moving != (movement == "D"):
             fault(f"source {source.index}: moving is {source.moving}, its track says otherwise")
-        if not source.event.labels:
-            fault(f"source {source.index}: has no label")
     names = [source.event.name for source in scene.sources]
     if len(set(names)) < len(names):
         fault("two sources have the same label")
@@ -201,10 +218,43 @@ def _check_audio(scene: Scene, row: dict[str, Any], report: Report) -> None:
         if heard.any():
             apart = float(np.median(angular_distance_deg(measured, labelled)[heard]))
             report.doa_error_deg[scene.scene_id] = apart
-            if not apart <= _MAX_SCENE_DOA_ERROR_DEG:
-                report.faults.append(
-                    f"scene {scene.scene_id}: sounds {apart:.0f} deg away from its label"
-                )
+        level = heard & (np.abs(source.elevation_deg) < 45.0)
+        if level.any():
+            residual = wrap_deg(directions(measured)[0] - source.azimuth_deg)
+            report.azimuth_residual_deg.append(float(np.median(residual[level])))
+            turning = np.sign(np.gradient(azimuth_change_deg(source.azimuth_deg)))
+            if source.moving:
+                report.lead_deg.append(float(np.median((residual * turning)[level])))
+
+
+def _check_directions(report: Report) -> None:
+    """What the directions of all scenes say together."""
+    errors = report.doa_error_deg
+    if errors and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
+        report.faults.append(
+            f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
+            f"{len(errors)} single-source scenes, wanted at most "
+            f"{_MAX_MEDIAN_DOA_ERROR_DEG:.0f}"
+        )
+    far_off = sorted(name for name, error in errors.items() if not error <= _FAR_OFF_DEG)
+    if len(far_off) > max(1.0, _MAX_SHARE_FAR_OFF * len(errors)):
+        report.faults += [
+            f"scene {name}: sounds {errors[name]:.0f} deg away from its label"
+            for name in far_off
+        ]
+    for what, values in (
+        ("azimuth is turned", report.azimuth_residual_deg),
+        ("sound leads its label", report.lead_deg),
+    ):
+        if len(values) < 5:
+            continue
+        median = float(np.median(values))
+        spread = float(np.median(np.abs(np.array(values) - median))) * 1.4826
+        if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
+            report.faults.append(
+                f"direction of arrival: {what} by {median:+.1f} deg, the median of "
+                f"{len(values)} single-source scenes"
+            )
 
 
 def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:
@@ -243,8 +293,12 @@ def _check_questions(
             report.faults.append(f"{entry.path}: {error}")
             continue
         for row in rows:
-            question = question_from_row(row)
             report.n_questions += 1
+            try:
+                question = question_from_row(row)
+            except UserError as error:
+                report.faults.append(f"{entry.path}: {error}")
+                continue
             if question.question_id in stored[entry.split]:
                 report.faults.append(f"{entry.path}: {question.question_id} occurs twice")
             stored[entry.split][question.question_id] = question
@@ -253,17 +307,18 @@ def _check_questions(
                     f"{entry.path}: {question.question_id} asks about {question.scene_id}, "
                     "which is not in the corpus"
                 )
-            if question.options and question.answer not in question.options:
-                report.faults.append(
-                    f"{entry.path}: {question.question_id}: the answer is not an option"
-                )
     engine = question_engine(manifest.recipe)
     wrong: Counter[str] = Counter()
-    for split, questions in stored.items():
+    for split in sorted({entry.split for entry in manifest.scenes}):
+        questions = stored[split]
         of_split = [scene for scene in scenes.values() if scene.split == split]
         if len(of_split) != sum(e.rows for e in manifest.scenes if e.split == split):
             continue  # scenes are missing, which is a fault already told
-        again = {each.question_id: each for each in engine.ask(of_split, manifest.seed)}
+        try:
+            again = {each.question_id: each for each in engine.ask(of_split, manifest.seed)}
+        except UserError as error:
+            report.faults.append(f"qa of {split}: cannot be asked again: {error}")
+            continue
         for question_id in sorted(questions.keys() | again.keys()):
             if questions.get(question_id) != again.get(question_id):
                 wrong[split] += 1

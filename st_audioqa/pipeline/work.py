@@ -1,19 +1,25 @@
 """The work folder of a corpus in the making: its plan, and a mark for every finished shard.
 
-`.work/plan.json` says what is being made; `.work/<shard>.json` is written after a shard and
-counts only for this plan and while the shard's file still has the bytes it was marked with. The
-folder goes when the corpus is finished.
+`.work/plan.json` says what is being made; `.work/<shard>.json` is written after a shard. A mark
+counts only for this plan and these versions of the packages, and while the shard's file still has
+the bytes it was marked with. One process at a time holds `.work/lock`. The folder goes when the
+corpus is finished.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from st_audioqa.corpus.manifest import MANIFEST, Manifest, ShardEntry
+from filelock import FileLock, Timeout
+
+from st_audioqa.corpus.manifest import MANIFEST, Manifest, ShardEntry, library_versions
 from st_audioqa.corpus.shards import file_sha256, write_text
 from st_audioqa.errors import UserError
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
@@ -40,7 +46,9 @@ class Work:
         self.folder = folder
         self.plan = plan
         self.with_audio = with_audio
-        self._key = f"{plan.hash}-{'audio' if with_audio else 'no-audio'}"
+        made_by = json.dumps([plan.hash, with_audio, library_versions()], sort_keys=True)
+        self._key = hashlib.sha256(made_by.encode()).hexdigest()
+        self._lock = FileLock(folder / _FOLDER / "lock", blocking=False)
 
     @classmethod
     def begin(cls, folder: Path, plan: Plan, *, with_audio: bool) -> Work:
@@ -55,14 +63,16 @@ class Work:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             present = [entry.name for entry in folder.iterdir()]
+            begun = (folder / _FOLDER / "plan.json").is_file()
             if (folder / MANIFEST).is_file():
                 work._refuse_other(Manifest.load(folder))
-            elif _FOLDER in present:
+                work.close()
+            elif begun:
                 work._refuse_other(cls.resume(folder))
-            elif present:
+            elif set(present) - {_FOLDER}:
                 raise UserError(
                     f"The output folder {folder} is not empty and holds no corpus of ours "
-                    f"(found {sorted(present)[0]}): choose a new or empty folder."
+                    f"(found {min(set(present) - {_FOLDER})}): choose a new or empty folder."
                 )
             else:
                 work._save_plan()
@@ -97,12 +107,30 @@ class Work:
                 f"{path} cannot be read ({str(error).splitlines()[0]}): delete {folder} and "
                 "start anew."
             ) from error
-        if stored.get("plan_hash") != plan.hash:
+        if stored.get("plan_hash") != plan.hash or stored.get("versions") != library_versions():
             raise UserError(
-                f"{folder} was begun by another version of st_audioqa, whose plan differs: "
-                "finish it with that version, or delete the folder and start anew."
+                f"{folder} was begun by other versions of st_audioqa or its packages (see "
+                f"{path}): finish it with those, or delete the folder and start anew."
             )
         return work
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from working on the same corpus meanwhile.
+
+        Raises
+        ------
+        UserError
+            Another process does already.
+        """
+        try:
+            with self._lock:
+                yield
+        except Timeout as error:
+            raise UserError(
+                f"Another process is working on {self.folder}: wait for it, or end it, before "
+                "running the same command again."
+            ) from error
 
     @property
     def finished(self) -> bool:
@@ -174,6 +202,7 @@ class Work:
         stored = {
             "recipe": self.plan.recipe.model_dump(mode="json"),
             "plan_hash": self.plan.hash,
+            "versions": library_versions(),
             "with_audio": self.with_audio,
         }
         path = self.folder / _FOLDER / "plan.json"
@@ -187,7 +216,7 @@ class Work:
         try:
             mark: dict[str, Any] = json.loads(self._mark_path(shard).read_text("utf-8"))
             path = self.folder / self.scenes_path(shard)
-            valid = mark["key"] == self._key and path.stat().st_size == mark["entry"]["bytes"]
-        except (OSError, ValueError, KeyError):
+            valid = mark["key"] == self._key and file_sha256(path) == mark["entry"]["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return mark if valid else None

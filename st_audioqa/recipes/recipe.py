@@ -32,7 +32,8 @@ __all__ = [
     "load_recipe",
 ]
 
-Range = tuple[float, float]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Range = tuple[Finite, Finite]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -57,16 +58,22 @@ class EventsRecipe(_Section):
     library: str = "synth"
     path: str | None = None
     """Folder of a library that reads files."""
-    level_dbfs: float = Field(-30.0, ge=-60, le=-6)
+    level_dbfs: float = Field(-35.0, ge=-60, le=-6)
     """RMS level of the dry waveform over its active bins."""
     level_spread_db: float = Field(3.0, ge=0, le=20)
     """Levels are spread evenly this far to either side."""
+
+    @model_validator(mode="after")
+    def _loud_enough(self) -> EventsRecipe:
+        if self.level_dbfs - self.level_spread_db < -50.0:
+            raise ValueError("level_dbfs minus level_spread_db must be at least -50")
+        return self
 
 
 class PlacementRecipe(_Section):
     """Where listeners and sources may be; metres and metres per second."""
 
-    distance_m: Range = (0.3, 4.98)
+    distance_m: Range = (0.2, 4.98)
     """Nearest and farthest that a source may be from the listener, in every bin."""
     wall_clearance_m: Positive = 0.25
     furniture_clearance_m: Positive = 0.15
@@ -107,9 +114,9 @@ class RendererRecipe(_Section):
 class ChecksRecipe(_Section):
     """What a drawn scene must pass."""
 
-    min_level_dbfs: float = Field(-62.0, ge=-90, le=0)
+    min_level_dbfs: float = Field(-56.0, ge=-90, le=0)
     """Least level of each rendered source over its active bins (channel W)."""
-    max_level_difference_db: Positive = 24.0
+    max_level_difference_db: Positive = 18.0
     """Most that one source of a mixture may lie below the other."""
     max_rir_step_db: Positive = 6.0
     """Largest step of the early energy between adjacent bins."""
@@ -129,6 +136,12 @@ class QuestionsRecipe(_Section):
     azimuth_margin_deg: Positive = 10.0
     elevation_margin_deg: Positive = 5.0
     distance_margin_m: Positive = 0.25
+    elevation_agrees_m: float = Field(0.1, ge=0)
+    """Higher, lower, upward and downward must hold for the angle and, by this much, for the
+    height in metres: a near source can be at a larger angle and yet lie lower."""
+    max_elevation_deg: float = Field(60.0, gt=0, le=90)
+    min_horizontal_m: float = Field(0.3, ge=0)
+    """Azimuth is asked about only where the source is not nearly overhead or underfoot."""
     min_active_bins: int = Field(2, ge=1, le=4)
     """Bins of an anchor window in which a source must sound to be asked about there."""
 

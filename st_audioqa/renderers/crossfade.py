@@ -18,7 +18,7 @@ __all__ = ["CROSSFADE", "bin_weights", "render"]
 
 Floats = NDArray[np.floating]
 
-CROSSFADE = "linear-bin-centre"
+CROSSFADE = "plain"
 """Name of the rule, as stored with every scene."""
 
 

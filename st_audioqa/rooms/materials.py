@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Sequence
 from importlib import resources
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.errors import unknown_name
 from st_audioqa.scene import Material
 
-__all__ = ["BANDS_HZ", "material", "material_names", "materials_for"]
+__all__ = ["BANDS_HZ", "material", "material_names", "materials_for", "reverberation_s"]
 
 BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 """Centres of the octave bands of every `Material`."""
@@ -42,6 +46,30 @@ def material(name: str) -> Material:
     if name not in _table():
         raise unknown_name("material", name, _table())
     return _table()[name][0]
+
+
+def reverberation_s(
+    volume_m3: float, areas_m2: ArrayLike, materials: Sequence[Material]
+) -> NDArray[np.float64]:
+    """Reverberation time T60 of an empty room in every band, without air absorption.
+
+    Eyring (1930): T = 24 ln(10) V / (c S (-ln(1 - a))) with the area-weighted mean absorption a.
+
+    Parameters
+    ----------
+    volume_m3 : float
+    areas_m2 : array [shape=(n,)]
+        Area of each surface.
+    materials : sequence of Material
+        Of each surface.
+
+    Returns
+    -------
+    ndarray [shape=(n_bands,)] seconds
+    """
+    areas = np.asarray(areas_m2, dtype=np.float64)
+    absorption = areas @ np.array([each.absorption for each in materials]) / areas.sum()
+    return 24 * np.log(10) * volume_m3 / (344.0 * areas.sum() * -np.log1p(-absorption))
 
 
 def materials_for(surface: str) -> list[Material]:

@@ -40,6 +40,7 @@ def place_listener(room: Room, rng: np.random.Generator, limits: PlacementRecipe
         standing[:, 0, 1], standing[:, 1, 1] = 0.0, room.height_m
         free = (
             points_in_outline(spot, room.floor)
+            & (height <= room.height_m - limits.ceiling_clearance_m)
             & (outline_distance(spot, room.floor) >= limits.listener_clearance_m)
             & (box_distance(points, standing) >= limits.listener_clearance_m)
         )

@@ -16,6 +16,8 @@ class RoomProvider(Protocol):
     """Draws rooms, and builds a drawn room again from what was stored of it."""
 
     name: str
+    makes: frozenset[str]
+    """Every `Room.shape` that may come out: an engine must render all of them."""
 
     def draw(self, rng: np.random.Generator, name: str) -> RoomInfo:
         """A room called `name`; everything random comes from `rng`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -20,54 +21,78 @@ class Candidate(Generic[T]):
 
     item: T
     role: Hashable
-    """What is to be balanced."""
+    """The answer: equally often each."""
     scene: Hashable
     """What `per_scene` counts."""
+    stratum: Hashable = ""
+    """What the question names, such as a place: answers are equal for each of them."""
+    variety: Hashable = ""
+    """Ways to be this answer: as even as they come."""
 
 
 def balanced(
     candidates: Sequence[Candidate[T]], per_scene: int, rng: np.random.Generator
 ) -> list[T]:
-    """As many candidates of every role, and at most `per_scene` of every scene.
+    """As many candidates of every role in every stratum, and at most `per_scene` of a scene.
 
-    Roles choose in turn, one candidate each, until the first of them can choose no more; a role
-    that can choose at all keeps one. Each takes first from the scenes that offer nothing
-    scarcer. The order of the result is that of the candidates.
+    In each stratum all roles choose in turn, one candidate each, for as long as every role can;
+    a role takes the variety it has least of, and first from scenes that offer nothing scarcer.
+    So no role, stratum or variety tells another. Where no stratum has all roles, each role
+    keeps one candidate. The order of the result is that of the candidates.
     """
-    scenes_of: dict[Hashable, set[Hashable]] = defaultdict(set)
-    roles_in: dict[Hashable, set[Hashable]] = defaultdict(set)
-    for candidate in candidates:
-        scenes_of[candidate.role].add(candidate.scene)
-        roles_in[candidate.scene].add(candidate.role)
-    supply = {role: len(scenes) for role, scenes in scenes_of.items()}
-    scarcest_in = {
-        scene: sorted(supply[role] for role in roles) for scene, roles in roles_in.items()
+    supply = Counter((each.stratum, each.role) for each in candidates)
+    offers: dict[Hashable, list[int]] = defaultdict(list)
+    for each in candidates:
+        offers[each.scene].append(supply[each.stratum, each.role])
+    # The sum falls with every scarce thing that the scene offers beside the candidate.
+    contested = {
+        scene: sum(1.0 / count for count in counts) for scene, counts in offers.items()
     }
+    shuffled = rng.permutation(len(candidates)).tolist()
+    shuffled.sort(key=lambda i: contested[candidates[i].scene], reverse=True)
+    queues: dict[Hashable, dict[Hashable, dict[Hashable, list[int]]]] = {}
+    for i in shuffled:
+        each = candidates[i]
+        roles = queues.setdefault(each.stratum, {}).setdefault(each.role, {})
+        roles.setdefault(each.variety, []).append(i)
 
-    def rival_supply(index: int) -> int:
-        """Supply of the scarcest other role that the candidate's scene offers."""
-        mine, found = candidates[index].role, list(scarcest_in[candidates[index].scene])
-        found.remove(supply[mine])
-        return found[0] if found else len(candidates)
-
-    queues: dict[Hashable, list[int]] = defaultdict(list)
-    for index in rng.permutation(len(candidates)):
-        queues[candidates[index].role].append(int(index))
-    for members in queues.values():
-        members.sort(key=rival_supply)
-    turns = sorted(queues, key=lambda role: supply[role])
+    names = sorted({each.role for each in candidates}, key=str)
     taken: Counter[Hashable] = Counter()
-    kept: dict[Hashable, list[int]] = {role: [] for role in turns}
-    for round_ in range(len(candidates)):
-        for role in turns:
-            members = queues[role]
-            while members and taken[candidates[members[-1]].scene] >= per_scene:
-                members.pop()
-            if members:
-                kept[role].append(members.pop())
-                taken[candidates[kept[role][-1]].scene] += 1
-        if any(len(chosen) <= round_ for chosen in kept.values()):
-            break
-    cap = max(1, min((len(chosen) for chosen in kept.values()), default=0))
-    chosen_first = sorted(i for chosen in kept.values() for i in chosen[:cap])
-    return [candidates[i].item for i in chosen_first]
+    had: Counter[Hashable] = Counter()
+
+    def choose(stratum: Hashable, role: Hashable) -> int | None:
+        """One candidate of a role, or None where it has none left."""
+        varieties = queues[stratum].get(role, {})
+        for variety in sorted(varieties, key=lambda each: (had[role, each], str(each))):
+            queue = varieties[variety]
+            while queue:
+                i = queue.pop()
+                if taken[candidates[i].scene] < per_scene:
+                    taken[candidates[i].scene] += 1
+                    had[role, variety] += 1
+                    return i
+        return None
+
+    kept: list[int] = []
+    for stratum in sorted(queues, key=lambda each: (_scarcest(queues[each], names), str(each))):
+        while True:
+            turn = [choose(stratum, role) for role in names]
+            chosen = [i for i in turn if i is not None]
+            if len(chosen) < len(names):
+                taken.subtract(candidates[i].scene for i in chosen)
+                for i in chosen:  # given back, for the case that nothing is kept at all
+                    queues[stratum][candidates[i].role][candidates[i].variety].append(i)
+                break
+            kept += chosen
+    if not kept:
+        for role in names:
+            found = (choose(stratum, role) for stratum in queues)
+            kept += list(itertools.islice((i for i in found if i is not None), 1))
+    return [candidates[i].item for i in sorted(kept)]
+
+
+def _scarcest(
+    offered: dict[Hashable, dict[Hashable, list[int]]], roles: Sequence[Hashable]
+) -> int:
+    """How many candidates the scarcest role has in a stratum."""
+    return min(sum(map(len, offered.get(role, {}).values())) for role in roles)

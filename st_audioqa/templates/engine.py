@@ -61,7 +61,8 @@ class QuestionEngine:
     def ask(self, scenes: Iterable[Scene], seed: int) -> list[Question]:
         """Questions of one split, sorted by scene.
 
-        Everything random comes from `seed` and the names of kind, anchor and case.
+        Everything random comes from `seed` and the names of kind, anchor, case and scene. The
+        numbers within a scene are in random order, so that none tells its answer.
         """
         facts = [self._facts(scene) for scene in scenes]
         chosen: list[_Chosen] = []
@@ -69,13 +70,15 @@ class QuestionEngine:
             for kind in family.kind:
                 for anchor in kind.anchors:
                     chosen += self._ask_kind(facts, family.family, kind, anchor, seed)
-        chosen.sort(key=lambda each: (each.scene, each.kind.type))
-        questions: list[Question] = []
-        previous, number = -1, 0
+        by_scene: dict[int, list[_Chosen]] = defaultdict(list)
         for each in chosen:
-            number = number + 1 if each.scene == previous else 0
-            previous = each.scene
-            questions.append(self._word(facts[each.scene].scene, each, number))
+            by_scene[each.scene].append(each)
+        questions: list[Question] = []
+        for index in sorted(by_scene):
+            scene, asked = facts[index].scene, by_scene[index]
+            order = generator(seed, "numbers", scene.scene_id).permutation(len(asked))
+            for number, which in enumerate(order):
+                questions.append(self._word(scene, asked[which], number))
         return questions
 
     def _facts(self, scene: Scene) -> SceneFacts:
@@ -98,12 +101,14 @@ class QuestionEngine:
             case: str = "" if kind.pool_cases else configuration
             for asked in rule(each, attribute, anchor):
                 chosen = _Chosen(index, family, kind, anchor, asked)
-                groups[case].append(Candidate(chosen, asked.role, index))
+                groups[case].append(
+                    Candidate(chosen, asked.role, index, asked.stratum, asked.variety)
+                )
         kept: list[_Chosen] = []
         for case in sorted(groups):
             split = facts[0].scene.split
             rng = generator(seed, "questions", split, kind.id, anchor, case)
-            if kind.rule == "verification":
+            if kind.paired:
                 kept += self._paired([each.item for each in groups[case]], facts, rng)
             else:
                 kept += balanced(groups[case], kind.per_scene, rng)

@@ -2,7 +2,9 @@
 
 Guard bands decide what is clear. A class holds at an anchor when it is the same in every bin of
 the anchor's window and would still be with every bin moved a little to either side. A change is
-the mean over the last second minus the mean over the first, azimuth followed bin by bin.
+the mean over the last second minus the mean over the first, azimuth followed bin by bin. What
+is higher or rises must do so both as an angle and in metres, and azimuth is clear only where
+the source is not nearly above or below the listener.
 """
 
 from __future__ import annotations
@@ -69,12 +71,27 @@ class SourceFacts:
         Positive is counterclockwise, upward, farther.
         """
         change = self.change(attribute)
-        if change is None:
+        if change is None or (attribute == "azimuth" and not self.azimuth_clear.all()):
             return None
         least = self.guards.min_change(attribute)
-        if abs(change) >= least:
-            return 1 if change > 0 else -1
-        return 0 if abs(change) <= least / 4 else None
+        if abs(change) <= least / 4:
+            return 0
+        sign = 1 if change > 0 else -1
+        if attribute == "elevation" and self._rise_m * sign < self.guards.elevation_agrees_m:
+            return None
+        return sign if abs(change) >= least else None
+
+    def travel(self, attribute: str) -> float:
+        """Sum of all changes from bin to bin, whatever their direction."""
+        return float(np.abs(np.diff(self._tracks[attribute])).sum())
+
+    @cached_property
+    def azimuth_clear(self) -> NDArray[np.bool_]:
+        """Whether azimuth means much in each bin [shape=(40,)]."""
+        elevation = self.source.elevation_deg
+        horizontal = self.source.distance_m * np.cos(np.radians(elevation))
+        low = np.abs(elevation) <= self.guards.max_elevation_deg
+        return np.asarray(low & (horizontal >= self.guards.min_horizontal_m))
 
     @cached_property
     def _places(self) -> dict[str, dict[str, int | None]]:
@@ -88,7 +105,10 @@ class SourceFacts:
         )
         to_level = np.abs(np.abs(source.elevation_deg) - LEVEL_ELEVATION_DEG)
         columns = {
-            "azimuth": (sectors, from_centre <= 22.5 - guards.azimuth_guard_deg),
+            "azimuth": (
+                sectors,
+                (from_centre <= 22.5 - guards.azimuth_guard_deg) & self.azimuth_clear,
+            ),
             "elevation": (
                 elevation_class(source.elevation_deg),
                 to_level >= guards.elevation_guard_deg,
@@ -107,17 +127,20 @@ class SourceFacts:
         }
 
     @cached_property
-    def _changes(self) -> dict[str, float]:
-        tracks = {
+    def _tracks(self) -> dict[str, Floats]:
+        return {
             "azimuth": azimuth_change_deg(self.source.azimuth_deg),
             "elevation": self.source.elevation_deg,
             "distance": self.source.distance_m,
         }
-        first, last = list(ANCHORS["beginning"]), list(ANCHORS["end"])
-        return {
-            name: float(track[last].mean() - track[first].mean())
-            for name, track in tracks.items()
-        }
+
+    @cached_property
+    def _changes(self) -> dict[str, float]:
+        return {name: _end_minus_beginning(track) for name, track in self._tracks.items()}
+
+    @cached_property
+    def _rise_m(self) -> float:
+        return _end_minus_beginning(self.source.position[:, 1])
 
 
 @dataclass(frozen=True)
@@ -143,13 +166,22 @@ class SceneFacts:
             difference = wrap_deg(a.azimuth_deg - b.azimuth_deg)[window]
             margin = self.guards.azimuth_margin_deg
             clear = (np.abs(difference) >= margin) & (np.abs(difference) <= 180.0 - margin)
+            clear &= first.azimuth_clear[window] & second.azimuth_clear[window]
         elif attribute == "elevation":
             difference = (a.elevation_deg - b.elevation_deg)[window]
+            higher_m = (a.position - b.position)[window, 1] * np.sign(difference)
             clear = np.abs(difference) >= self.guards.elevation_margin_deg
+            clear &= higher_m >= self.guards.elevation_agrees_m
         else:
             difference = (a.distance_m - b.distance_m)[window]
             clear = np.abs(difference) >= self.guards.distance_margin_m
         return _constant(np.sign(difference).astype(np.int64), clear)
+
+
+def _end_minus_beginning(track: Floats) -> float:
+    """Mean over the last second minus mean over the first."""
+    first, last = list(ANCHORS["beginning"]), list(ANCHORS["end"])
+    return float(track[last].mean() - track[first].mean())
 
 
 def _constant(classes: NDArray[np.int64], clear: NDArray[np.bool_]) -> int | None:

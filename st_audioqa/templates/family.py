@@ -45,6 +45,8 @@ class Kind(_Data):
     anchors: tuple[str, ...] = ("",)
     pool_cases: bool = False
     """Balance all cases together, where a case alone would give the answer away."""
+    paired: bool = False
+    """Ask every yes again, as a no, of another scene (verification); not limited per scene."""
     per_scene: int = Field(2, ge=1)
     """Most questions of this kind about one scene and anchor."""
     phrases: dict[str, str] = {}

@@ -7,7 +7,7 @@ question as an `Asked`. Rules draw nothing at random and know nothing of wording
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from st_audioqa.conventions import DISTANCE_BINS, ELEVATION_CLASSES, SECTORS
 from st_audioqa.templates.facts import SceneFacts
@@ -46,6 +46,10 @@ class Asked:
     wording (first, second, both, neither)."""
     options: tuple[str, ...]
     slots: Mapping[str, str] = field(default_factory=dict)
+    stratum: str = ""
+    """What the wording names beside the sources: it must not tell the answer."""
+    variety: str = ""
+    """In which of several ways the answer comes about."""
 
 
 Rule = Callable[[SceneFacts, str, str], Iterator[Asked]]
@@ -125,8 +129,9 @@ def temporal_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterato
         return
     for i, j, facing in ((0, 1, 1), (1, 0, -1)):
         for wanted in (-1, 1):
-            holds = start * facing == wanted and end * facing == -wanted
-            yield _compare(facts, i, j, attribute, wanted, holds)
+            starts, ends = start * facing == wanted, end * facing == -wanted
+            asked = _compare(facts, i, j, attribute, wanted, starts and ends)
+            yield replace(asked, variety=f"{starts}-{ends}")
 
 
 def movement_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
@@ -142,12 +147,16 @@ def movement_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterato
 
 
 def trajectory_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
-    """Does one source change more than the other?"""
+    """Does one source change more than the other, both overall and along its way?"""
     changes = [source.change(attribute) for source in facts.sources]
     if changes[0] is None or changes[1] is None:
         return
     difference = abs(changes[0]) - abs(changes[1])
-    if abs(difference) < facts.guards.min_change(attribute):
+    travels = [source.travel(attribute) for source in facts.sources]
+    agrees = (travels[0] - travels[1]) * difference > 0
+    if abs(difference) < facts.guards.min_change(attribute) or not agrees:
+        return
+    if attribute == "azimuth" and not all(s.azimuth_clear.all() for s in facts.sources):
         return
     for i, j in ((0, 1), (1, 0)):
         holds = (difference > 0) == (i == 0)
@@ -168,7 +177,7 @@ def _which(facts: SceneFacts, fits: list[bool], value: str) -> Iterator[Asked]:
             answer, role = "neither", "neither"
         options = (names[i], names[j], "both", "neither")
         slots = {"first": names[i], "second": names[j], "value": value}
-        yield Asked(answer, (i, j), role, options, slots)
+        yield Asked(answer, (i, j), role, options, slots, stratum=value)
 
 
 def _compare(
@@ -183,7 +192,7 @@ def _compare(
         "relation": words[wanted > 0],
         "opposite": words[wanted < 0],
     }
-    return Asked(answer, (i, j), answer, YES_NO, slots)
+    return Asked(answer, (i, j), answer, YES_NO, slots, stratum=words[wanted > 0])
 
 
 RULES: dict[str, Rule] = {

@@ -92,7 +92,7 @@ class Library:
         self,
         *,
         path: str | None = None,
-        level_dbfs: float = -26.0,
+        level_dbfs: float = -35.0,
         level_spread_db: float = 3.0,
     ) -> None:
         if path is None:

@@ -15,7 +15,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -191,7 +191,7 @@ class Context:
         self,
         materials: Path,
         vertices: ArrayLike,
-        parts: dict[str, NDArray[np.integer]],
+        parts: Mapping[str, NDArray[np.integer]],
     ) -> None:
         """Set up the room.
 
@@ -200,7 +200,7 @@ class Context:
         materials : Path
             Material database (JSON).
         vertices : array [shape=(n_vertices, 3)]
-        parts : dict
+        parts : mapping
             Faces [shape=(n_faces, 3)] by the label of their material.
         """
         points = np.ascontiguousarray(vertices, dtype=np.float32)

@@ -1,14 +1,15 @@
 """Any closed mesh by RLRAudioPropagation, the engine of SoundSpaces 2.0 (Chen et al. 2022).
 
-What is known of the engine was measured (version 0.0.1). The direct sound has the gain
-1.0185 / sqrt(r^2 + 0.1), falls on whole samples and travels at 344 m/s. The absorption of
-materials acts on energy: the decay follows Eyring's formula within a few per cent. One thread
-and a fresh context per trajectory make the output repeat to the bit; the engine draws its rays
-from a fixed seed of its own, so the `seed` of a query changes nothing.
+What is known of the engine was measured (version 0.0.1). Its direct sound has the gain
+1.0185 / sqrt(r^2 + 0.1), falls on whole samples and travels at 344 m/s; we scale it to 1 / r.
+The absorption of materials acts on energy: the decay follows Eyring's formula within a few per
+cent. The engine draws its rays from a fixed seed of its own, so the `seed` of a query changes
+nothing.
 
-With temporal coherence consecutive positions share rays, which keeps the late part from
-flickering along a trajectory. The direct sound is never shared; early reflections may lag a
-jump of some metres by a few positions.
+Every position has a context of its own and one thread. So a response depends on its position
+alone, a source that stays is a trajectory of equal responses, and the output repeats to the bit.
+The engine's temporal coherence, which shares rays between the positions of one context, is off:
+it makes the reflections of a moving source trail it by one to three seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.errors import RejectedDraw
-from st_audioqa.renderers.acoustics import mean_absorption
+from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S, mean_absorption
 from st_audioqa.renderers.engine import checked_query, find_preset
 from st_audioqa.renderers.engines._rlr_library import Context, load, package_version
 from st_audioqa.rooms.materials import BANDS_HZ
@@ -54,12 +55,11 @@ class Preset:
 
     rays: int
     frequency_bands: int
-    temporal_coherence: bool = True
 
 
 PRESETS = {
     "fast": Preset(rays=100, frequency_bands=4),
-    "default": Preset(rays=500, frequency_bands=4),
+    "default": Preset(rays=500, frequency_bands=8),
     "reference": Preset(rays=5000, frequency_bands=8),
 }
 
@@ -108,24 +108,30 @@ class Engine:
             If the engine returns an error code.
         """
         listener, sources = checked_query(self, room, listener_position, source_positions)
-        with Context(
-            load(),
-            sampleRate=SAMPLE_RATE,
-            directSHOrder=1,
-            indirectSHOrder=1,
-            frequencyBands=self._preset.frequency_bands,
-            indirectRayCount=self._preset.rays,
-            indirectRayDepth=ray_depth(float(mean_absorption(room)[BANDS_HZ.index(1000.0)])),
-            temporalCoherence=self._preset.temporal_coherence,
-            threadCount=1,
-        ) as context:
-            _add_room(context, room)
-            context.add_listener(listener)
-            found = [_response(context, position) for position in sources]
+        depth = ray_depth(float(mean_absorption(room).min()))
+        with tempfile.TemporaryDirectory(prefix="st_audioqa-") as folder:
+            database, parts = _surfaces(room, Path(folder))
+            found = []
+            for position in sources:
+                with Context(
+                    load(),
+                    sampleRate=SAMPLE_RATE,
+                    directSHOrder=1,
+                    indirectSHOrder=1,
+                    frequencyBands=self._preset.frequency_bands,
+                    indirectRayCount=self._preset.rays,
+                    indirectRayDepth=depth,
+                    temporalCoherence=False,
+                    threadCount=1,
+                ) as context:
+                    context.set_mesh(database, room.vertices, parts)
+                    context.add_listener(listener)
+                    found.append(_response(context, position))
         length = max(response.shape[1] for response in found)
         rirs = np.zeros((len(found), 4, length), dtype=np.float32)
         for rir, response in zip(rirs, found, strict=True):
             rir[:, : response.shape[1]] = TO_AMBIX @ response
+        _level_direct_sound(rirs, np.linalg.norm(sources - listener, axis=-1))
         return rirs
 
 
@@ -137,6 +143,17 @@ def ray_depth(absorption: float) -> int:
     """
     loss = -math.log1p(-min(absorption, 1.0 - 1e-9))
     return min(max(math.ceil(math.log(1e6) / max(loss, 1e-9)), 20), 400)
+
+
+def _level_direct_sound(rirs: NDArray[np.float32], distance_m: NDArray[np.floating]) -> None:
+    """Brings the direct sound from the engine's gain to 1 / r, in place.
+
+    Nothing else arrives within the few samples that are scaled.
+    """
+    gain = np.sqrt(distance_m**2 + 0.1) / (1.0185 * distance_m)
+    arrival = np.rint(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE).astype(np.int64)
+    for rir, first, factor in zip(rirs, arrival, gain, strict=True):
+        rir[:, max(first - 1, 0) : first + 3] *= np.float32(factor)
 
 
 def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -153,7 +170,8 @@ def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.fl
     return response
 
 
-def _add_room(context: Context, room: Room) -> None:
+def _surfaces(room: Room, folder: Path) -> tuple[Path, dict[str, NDArray[np.int64]]]:
+    """The material database as a file, and the faces of each material by its label."""
     labels = [_label(i) for i in range(len(room.materials))]
     database = {"materials": list(map(_material_entry, labels, room.materials))}
     parts = {
@@ -161,10 +179,9 @@ def _add_room(context: Context, room: Room) -> None:
         for i, label in enumerate(labels)
         if (room.face_material == i).any()
     }
-    with tempfile.TemporaryDirectory(prefix="st_audioqa-") as folder:
-        path = Path(folder, "materials.json")
-        path.write_text(json.dumps(database), "utf-8")
-        context.set_mesh(path, room.vertices, parts)
+    path = folder / "materials.json"
+    path.write_text(json.dumps(database), "utf-8")
+    return path, parts
 
 
 def _label(index: int) -> str:

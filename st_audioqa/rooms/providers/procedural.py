@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    model_validator,
+)
 
-from st_audioqa.errors import UserError, unknown_name
+from st_audioqa.errors import UserError
 from st_audioqa.rooms.geometry import box_mesh, outline_mesh, points_in_outline
-from st_audioqa.rooms.materials import material, materials_for
+from st_audioqa.rooms.materials import material, materials_for, reverberation_s
 from st_audioqa.scene import Material, Room, RoomInfo
 
 __all__ = ["SHAPES", "Provider"]
@@ -22,10 +29,27 @@ SHAPES = ("shoebox", "l_shaped")
 
 _SIDE_M = (4.0, 12.0)
 _HEIGHT_M = (2.5, 4.5)
+_SURFACE_DRAWS = 60
 _GAP_M = 0.35
 """Free space kept between two pieces of furniture."""
 _LIFT_M = 0.01
 """Furniture stands this far above the floor, so that no two surfaces coincide."""
+
+
+class _Options(BaseModel):
+    """What a recipe may say of the rooms."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    shapes: tuple[Literal["shoebox", "l_shaped"], ...] = Field(min_length=1)
+    furniture: tuple[NonNegativeInt, NonNegativeInt]
+    max_t60_s: float = Field(gt=0.1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _Options:
+        if self.furniture[0] > self.furniture[1]:
+            raise ValueError("fewest is more than most")
+        return self
 
 
 @dataclass(frozen=True)
@@ -56,6 +80,9 @@ class Provider:
         Outlines to choose from: "shoebox", "l_shaped".
     furniture : (int, int)
         Fewest and most pieces per room.
+    max_t60_s : float
+        Materials are drawn again while the empty room would ring longer than this in any
+        octave band from 250 Hz to 4 kHz; impulse responses of a second then lose little.
 
     Raises
     ------
@@ -66,20 +93,30 @@ class Provider:
     name = "procedural"
 
     def __init__(
-        self, *, shapes: Sequence[str] = SHAPES, furniture: tuple[int, int] = (2, 6)
+        self,
+        *,
+        shapes: Sequence[str] = SHAPES,
+        furniture: tuple[int, int] = (2, 6),
+        max_t60_s: float = 1.2,
     ) -> None:
-        for shape in shapes:
-            if shape not in SHAPES:
-                raise unknown_name("room shape", shape, SHAPES)
-        if not shapes:
-            raise UserError(f"rooms.shapes is empty: name at least one of {', '.join(SHAPES)}.")
-        if not 0 <= furniture[0] <= furniture[1]:
+        try:
+            given = {
+                "shapes": tuple(shapes),
+                "furniture": tuple(furniture),
+                "max_t60_s": float(max_t60_s),
+            }
+            checked = _Options.model_validate(given)
+        except (TypeError, ValueError) as error:
             raise UserError(
-                f"rooms.furniture must be [fewest, most] with 0 <= fewest <= most, "
-                f"got {list(furniture)}."
-            )
-        self._shapes = tuple(shapes)
-        self._furniture = furniture
+                "rooms.options of the procedural provider take shapes, a list of "
+                f"{' and '.join(SHAPES)}, furniture, [fewest, most] pieces, and max_t60_s; got "
+                f"shapes={shapes!r}, furniture={furniture!r}, max_t60_s={max_t60_s!r}."
+            ) from error
+        self._shapes = checked.shapes
+        self._furniture = checked.furniture
+        self._max_t60_s = checked.max_t60_s
+        bare = set(self._shapes) == {"shoebox"} and self._furniture[1] == 0
+        self.makes = frozenset({"shoebox"} if bare else {"mesh"})
 
     def draw(self, rng: np.random.Generator, name: str) -> RoomInfo:
         """A room called `name`."""
@@ -91,9 +128,7 @@ class Provider:
         parameters: dict[str, Any] = {
             "outline": outline.tolist(),
             "height_m": height,
-            "floor": _choose(rng, "floor").name,
-            "ceiling": _choose(rng, "ceiling").name,
-            "walls": _wall_materials(rng, len(outline)),
+            **_surfaces(rng, outline, height, self._max_t60_s),
             "furniture": _furnish(rng, outline, height, count),
         }
         return RoomInfo(self.name, name, shape, parameters)
@@ -147,10 +182,30 @@ def _choose(rng: np.random.Generator, surface: str) -> Material:
     return fitting[rng.integers(len(fitting))]
 
 
-def _wall_materials(rng: np.random.Generator, n_walls: int) -> list[str]:
-    """Mostly one material all round, with some walls of their own."""
-    common = _choose(rng, "wall").name
-    return [_choose(rng, "wall").name if rng.random() < 0.3 else common for _ in range(n_walls)]
+def _surfaces(
+    rng: np.random.Generator, outline: Floats, height_m: float, max_t60_s: float
+) -> dict[str, Any]:
+    """Materials of floor, ceiling and walls, drawn again while the room rings for too long.
+
+    Walls are mostly of one material all round, with some of their own.
+    """
+    corners = np.roll(outline, -1, axis=0)
+    floor_m2 = abs((outline[:, 0] * corners[:, 1] - corners[:, 0] * outline[:, 1]).sum()) / 2
+    walls_m2 = np.linalg.norm(corners - outline, axis=1) * height_m
+    areas = np.concatenate([[floor_m2, floor_m2], walls_m2])
+    drawn: list[tuple[float, list[Material]]] = []
+    for _ in range(_SURFACE_DRAWS):
+        common = _choose(rng, "wall")
+        walls = [_choose(rng, "wall") if rng.random() < 0.3 else common for _ in walls_m2]
+        surfaces = [_choose(rng, "floor"), _choose(rng, "ceiling"), *walls]
+        t60 = float(reverberation_s(floor_m2 * height_m, areas, surfaces)[1:-1].max())
+        drawn.append((t60, surfaces))
+        if t60 <= max_t60_s:
+            break
+    else:
+        drawn.sort(key=lambda each: each[0], reverse=True)
+    floor, ceiling, *around = (each.name for each in drawn[-1][1])
+    return {"floor": floor, "ceiling": ceiling, "walls": around}
 
 
 def _furnish(
