@@ -40,14 +40,17 @@ def cli() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Say what is installed, what works here, and what installs the rest."""
+    """Say what is installed, what works here, and what installs the rest.
+
+    "--" marks what is optional and missing; exit code 1 means that nothing can work.
+    """
     from st_audioqa.doctor import examine
 
     findings = examine(Path.cwd())
     for finding in findings:
-        mark = "ok  " if finding.good else "FAIL"
-        click.echo(f"{mark} {finding.subject:<20} {finding.text}")
-    if not all(finding.good for finding in findings):
+        mark = {"ok": "ok", "missing": "--", "fail": "FAIL"}[finding.state]
+        click.echo(f"{mark:<4} {finding.subject:<20} {finding.text}")
+    if any(finding.state == "fail" for finding in findings):
         sys.exit(1)
 
 

@@ -9,6 +9,7 @@ import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from st_audioqa.errors import UserError
 from st_audioqa.renderers.engine import ENGINES
@@ -28,8 +29,8 @@ class Finding:
     """One line of the examination."""
 
     subject: str
-    good: bool
-    """False where something that is needed is missing; optional things are always good."""
+    state: Literal["ok", "missing", "fail"]
+    """"missing" is something optional; "fail" stands in the way of any work."""
     text: str
 
 
@@ -39,22 +40,23 @@ def examine(folder: Path) -> list[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     free_gb = shutil.disk_usage(folder).free / 1e9
     findings = [
-        Finding("st_audioqa", True, f"{version} on Python {platform.python_version()}"),
-        Finding("cores", True, f"{cores} (`--workers {cores}` uses them all)"),
+        Finding("st_audioqa", "ok", f"{version} on Python {platform.python_version()}"),
+        Finding("cores", "ok", f"{cores} (`--workers {cores}` uses them all)"),
         Finding(
             "disk",
-            free_gb > 1.0,
+            "ok" if free_gb > 1.0 else "fail",
             f"{free_gb:.0f} GB free in {folder.resolve()} "
-            "(a scene takes 0.5 to 1.7 MB, a demo corpus 80 MB)",
+            "(a scene takes about 1 MB)",
         ),
     ]
     findings += [_engine(name) for name in ENGINES.names()]
     for package, (extra, purpose) in _OPTIONAL.items():
         if importlib.util.find_spec(package) is None:
             text = f"not installed; for {purpose}: pip install 'st_audioqa[{extra}]'"
+            findings.append(Finding(package, "missing", text))
         else:
             text = f"{importlib.metadata.version(package)}, for {purpose}"
-        findings.append(Finding(package, True, text))
+            findings.append(Finding(package, "ok", text))
     return findings
 
 
@@ -63,6 +65,7 @@ def _engine(name: str) -> Finding:
     try:
         engine = ENGINES.get(name)(preset="default")
     except UserError as error:
-        return Finding(subject, name != "image-source", f"not available: {error}")
+        state: Literal["missing", "fail"] = "fail" if name == "image-source" else "missing"
+        return Finding(subject, state, str(error))
     shapes = "any closed room" if "mesh" in engine.shapes else "empty shoebox rooms"
-    return Finding(subject, True, f"works ({engine.version}); renders {shapes}")
+    return Finding(subject, "ok", f"works ({engine.version}); renders {shapes}")
