@@ -45,8 +45,7 @@ def examine(folder: Path) -> list[Finding]:
         Finding(
             "disk",
             "ok" if free_gb > 1.0 else "fail",
-            f"{free_gb:.0f} GB free in {folder.resolve()} "
-            "(a scene takes about 1 MB)",
+            f"{free_gb:.0f} GB free in {folder.resolve()} (a scene takes about 1 MB)",
         ),
     ]
     findings += [_engine(name) for name in ENGINES.names()]

@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -186,6 +189,44 @@ def test_a_cut_run_resumes_to_the_same_bytes_and_does_nothing_twice(
     assert len(ticks) == 10
     finish(work)
     assert digests(folder) == digests(corpus_dir)
+
+
+def test_a_killed_run_leaves_no_worker_behind_and_resumes_to_the_same_bytes(
+    tmp_path, corpus_dir
+):
+    folder = tmp_path / "killed"
+    plan_corpus(small_recipe(), folder, with_audio=True)
+    program = (
+        "from pathlib import Path\n"
+        "from st_audioqa.pipeline.generate import render_scenes\n"
+        "from st_audioqa.pipeline.work import Work\n"
+        "if __name__ == '__main__':\n"
+        f"    render_scenes(Work.resume(Path({str(folder)!r})), 2, lambda: None)\n"
+    )
+    script = tmp_path / "render.py"
+    script.write_text(program)
+    process = subprocess.Popen([sys.executable, script], start_new_session=True)
+    while process.poll() is None and not list((folder / ".work").glob("t*.json")):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (folder / "scenes").mkdir(exist_ok=True)
+    (folder / "scenes" / ".test-00000-of-00001.parquet.1.partial").write_bytes(b"half")
+    deadline = time.monotonic() + 10
+    while _group_lives(process.pid):
+        assert time.monotonic() < deadline, "a worker works on without its parent"
+        time.sleep(0.1)
+    render_scenes(Work.resume(folder), 1, lambda: None)
+    finish(Work.resume(folder))
+    assert digests(folder) == digests(corpus_dir)
+
+
+def _group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_shard_cut_after_its_mark_is_made_again(tmp_path):

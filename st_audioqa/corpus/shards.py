@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 
 from st_audioqa.errors import UserError
 
-__all__ = ["file_sha256", "read_rows", "reading", "write_shard", "write_text"]
+__all__ = [
+    "file_sha256",
+    "read_rows",
+    "reading",
+    "remove_partials",
+    "write_shard",
+    "write_text",
+]
 
 
 def write_shard(
@@ -99,8 +106,15 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
         yield path
 
 
+def remove_partials(folder: Path) -> None:
+    """Removes what a killed process left half-written in a folder."""
+    for path in folder.glob(".*.partial"):
+        path.unlink(missing_ok=True)
+
+
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+    """A name of this process's own: two never write to one file."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def _sync_and_rename(partial: Path, path: Path) -> None:

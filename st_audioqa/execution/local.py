@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -55,7 +56,7 @@ def run_tasks(
     with (
         _one_thread_each(),
         ProcessPoolExecutor(
-            min(workers, len(tasks)), context, initializer=_share, initargs=(counter,)
+            min(workers, len(tasks)), context, initializer=_start_worker, initargs=(counter,)
         ) as pool,
     ):
         waiting: set[Future[Result]] = {pool.submit(_call, function, task) for task in tasks}
@@ -68,17 +69,34 @@ def run_tasks(
                 for future in done:
                     yield future.result()
         except BrokenProcessPool as error:
+            _end_children()
             raise UserError(
                 "A worker process died (killed, or out of memory): run the same command again "
                 "to go on from the last finished shard, with fewer --workers if memory is short."
             ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            _end_children()
+            raise
 
 
-def _share(counter: Any) -> None:
+def _end_children() -> None:
+    """Ends the workers at once; a shard that was being written is made again."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+
+
+def _start_worker(counter: Any) -> None:
     global _counter
     _counter = counter
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """Ends a worker whose parent was killed, so that it does not work on unseen."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(function: Callable[[Task, Tick], Result], task: Task) -> Result:

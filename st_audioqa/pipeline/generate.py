@@ -91,9 +91,10 @@ def question_engine(recipe: Recipe) -> QuestionEngine:
 
 def finish(work: Work) -> Manifest:
     """Questions, manifest and card of a corpus whose shards are all finished."""
-    scenes, rejections = work.finished_shards()
-    manifest = _manifest(work.plan, scenes, rejections, with_audio=work.with_audio)
-    manifest = _with_questions(work.folder, manifest)
+    with work.alone():
+        scenes, rejections = work.finished_shards()
+        manifest = _manifest(work.plan, scenes, rejections, with_audio=work.with_audio)
+        manifest = _with_questions(work.folder, manifest)
     work.close()
     return manifest
 
