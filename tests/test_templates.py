@@ -383,6 +383,16 @@ def spoken_value(text):
     return found.group() if found else ""
 
 
+def test_distance_does_not_tell_movement(asked):
+    counts = defaultdict(Counter)
+    for question, scene in asked:
+        if question.family == "movement_status":
+            mean = scene.sources[question.targets[0]].distance_m.mean()
+            counts[question.split, question.type, mean < 1, mean < 3][question.answer] += 1
+    assert len(counts) > 8
+    assert all(each["moving"] == each["stationary"] for each in counts.values())
+
+
 def test_a_number_within_a_scene_tells_nothing(asked):
     answers = defaultdict(Counter)
     for question, _ in asked:

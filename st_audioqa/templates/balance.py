@@ -25,7 +25,8 @@ class Candidate(Generic[T]):
     scene: Hashable
     """What `per_scene` counts."""
     stratum: Hashable = ""
-    """What the question names, such as a place: answers are equal for each of them."""
+    """What is known beside the answer, such as a place that the wording names: answers come
+    equally often for each."""
     variety: Hashable = ""
     """Ways to be this answer: as even as they come."""
 

@@ -47,7 +47,7 @@ class Asked:
     options: tuple[str, ...]
     slots: Mapping[str, str] = field(default_factory=dict)
     stratum: str = ""
-    """What the wording names beside the sources: it must not tell the answer."""
+    """What is known beside the answer and must not tell it, such as what the wording names."""
     variety: str = ""
     """In which of several ways the answer comes about."""
 
@@ -71,11 +71,13 @@ def verification(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Ask
 
 
 def motion(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
-    """Is a source moving or stationary?"""
+    """Is a source moving or stationary? Equally often near, at middle distance and far."""
     for i, source in enumerate(facts.sources):
         if source.audible_at_all:
             answer = MOTION[0] if source.source.moving else MOTION[1]
-            yield Asked(answer, (i,), answer, MOTION, {"name": source.name})
+            distance_m = source.source.distance_m.mean()
+            reach = "near" if distance_m < 1.0 else "far" if distance_m >= 3.0 else "middle"
+            yield Asked(answer, (i,), answer, MOTION, {"name": source.name}, stratum=reach)
 
 
 def location(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
