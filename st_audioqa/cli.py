@@ -220,12 +220,11 @@ def verify(folder: Path, json_path: Path | None) -> None:
             f"Direction of arrival measured from the audio of {len(report.doa_error_deg)} "
             f"single-source scenes: median error {report.median_doa_error_deg:.1f} deg."
         )
-    for what, residuals in (
-        ("turned left by", report.azimuth_residual_deg),
-        ("ahead of the labels of moving sources by", report.lead_deg),
-    ):
-        if residuals:
-            click.echo(f"Sound is {what} {statistics.median(residuals):+.1f} deg (median).")
+    if report.azimuth_residual_deg:
+        turned = statistics.median(report.azimuth_residual_deg)
+        click.echo(f"Its azimuth is turned by {turned:+.1f} deg (median).")
+    if report.n_led:
+        click.echo(f"Moving sources are heard {report.lead_s:+.2f} s ahead of their labels.")
     for fault in report.faults:
         click.echo(f"FAULT {fault}")
     if report.faults:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from st_audioqa.conventions import CHANNELS, N_BINS, SAMPLE_RATE
+from st_audioqa.conventions import CHANNELS, CONFIGURATIONS, N_BINS, SAMPLE_RATE
 from st_audioqa.errors import UserError
 from st_audioqa.scene import (
     Event,
@@ -225,6 +225,10 @@ def scene_from_row(row: Mapping[str, Any]) -> Scene:
     """
     scene_id = row.get("scene_id")
     try:
+        if row["configuration"] not in CONFIGURATIONS:
+            raise ValueError(f"unknown configuration {row['configuration']!r}")
+        if row["split"] is None or row["scene_id"] is None:
+            raise ValueError("scene_id and split must not be null")
         return Scene(
             scene_id=row["scene_id"],
             split=row["split"],

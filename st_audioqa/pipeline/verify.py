@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from st_audioqa.conventions import (
+    BIN_S,
+    SAMPLE_RATE,
     SCENE_SAMPLES,
     angular_distance_deg,
     azimuth_change_deg,
@@ -38,10 +41,13 @@ from st_audioqa.errors import UserError
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
 from st_audioqa.rooms.geometry import points_in_outline
+from st_audioqa.rooms.placement import line_of_sight
 from st_audioqa.rooms.provider import PROVIDERS
-from st_audioqa.scene import Question, Scene, track_directions
+from st_audioqa.scene import Question, Room, Scene, track_directions
 
 __all__ = ["Report", "verify"]
+
+Floats = NDArray[np.floating]
 
 _MAX_LABEL_ERROR = 1e-3
 _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
@@ -52,7 +58,9 @@ _MAX_SHARE_FAR_OFF = 0.03
 more scenes than this share (and more than one) that sound so far from their labels cannot be."""
 _MAX_BIAS_DEG = 5.0
 """Reverberation spreads measured azimuths but does not turn them: a median residual beyond this
-(and twice its own uncertainty) means turned axes or labels that lead or trail the sound."""
+(and twice its own uncertainty) means turned axes."""
+_MAX_LEAD_S = 0.35
+"""Labels that lead or trail the sound of moving sources by more are wrong in time."""
 
 
 @dataclass
@@ -68,8 +76,10 @@ class Report:
     """Median error of each single-source scene, measured from its audio."""
     azimuth_residual_deg: list[float] = field(default_factory=list)
     """Median of measured minus labelled azimuth, of each single-source scene."""
-    lead_deg: list[float] = field(default_factory=list)
-    """The same along the motion of each single moving source: negative where sound trails."""
+    n_led: int = 0
+    """Single moving sources whose lead was measured."""
+    lead_s: float = 0.0
+    """By how much sound is ahead of the labels of single moving sources; negative, behind."""
 
     @property
     def median_doa_error_deg(self) -> float:
@@ -92,6 +102,7 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
     qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
     scenes: dict[str, Scene] = {}
+    moments = np.zeros(3)
     for entry in scene_files:
         for scene, row in _scenes(folder, entry, report):
             if scene.scene_id in scenes:
@@ -99,12 +110,17 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
             scenes[scene.scene_id] = scene
             _check_scene(scene, entry, manifest, report)
             if manifest.has_audio:
-                _check_audio(scene, row, report)
+                _check_audio(scene, row, report, moments)
             report.n_scenes += 1
             on_scene()
     _check_leakage(scenes, report)
     _check_questions(folder, qa_files, scenes, manifest, report)
+    report.n_led = int(moments[2])
+    report.lead_s = float(moments[0] / moments[1]) if moments[1] else 0.0
     _check_directions(report)
+    single = [scene for scene in scenes.values() if len(scene.sources) == 1]
+    if manifest.has_audio and single and not report.doa_error_deg:
+        report.faults.append("direction of arrival: no single-source scene can be measured")
     return report
 
 
@@ -174,13 +190,28 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         fault(f"split {scene.split} in a file of {entry.split}")
     if scene.recipe_hash != manifest.recipe_hash:
         fault("made from another recipe")
-    room = PROVIDERS.get(scene.room.provider)().build(scene.room)
+    if scene.sample_rate != SAMPLE_RATE:
+        fault(f"sample rate {scene.sample_rate}, wanted {SAMPLE_RATE}")
+    made_by = (scene.render.engine, scene.render.engine_version, scene.render.preset)
+    if made_by != tuple(manifest.engine[key] for key in ("name", "version", "preset")):
+        fault(f"rendered by {' '.join(made_by)}, which is not the engine of the manifest")
+    if not scene.gain_db <= manifest.recipe.renderer.gain_db + 1e-9:
+        fault(f"gain of {scene.gain_db} dB is above the recipe's")
+    try:
+        room = PROVIDERS.get(scene.room.provider)().build(scene.room)
+    except (UserError, KeyError, TypeError, ValueError, IndexError, AttributeError) as reason:
+        fault(f"its room cannot be built again ({type(reason).__name__}: {reason})")
+        return
     ears = scene.listener.position
-    if not (0 < ears[1] < room.height_m and points_in_outline(ears[[0, 2]], room.floor)):
+    if not _inside(room, ears):
         fault("the listener is not inside the room")
     if len(scene.sources) != len(scene.configuration):
         fault(f"{len(scene.sources)} sources in configuration {scene.configuration}")
-    for source, movement in zip(scene.sources, scene.configuration, strict=False):
+    for i, (source, movement) in enumerate(
+        zip(scene.sources, scene.configuration, strict=False)
+    ):
+        if source.index != i:
+            fault(f"source {i} has index {source.index}")
         azimuth, elevation, distance = track_directions(source.position, scene.listener)
         error = max(
             float(np.abs(wrap_deg(azimuth - source.azimuth_deg)).max()),
@@ -190,6 +221,13 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         report.max_label_error = max(report.max_label_error, error)
         if not error <= _MAX_LABEL_ERROR:
             fault(f"source {source.index}: labels differ from positions by {error:.3g}")
+        low, high = manifest.recipe.placement.distance_m
+        near_far = source.distance_m.min() < low - 1e-3 or source.distance_m.max() > high + 1e-3
+        if near_far or not _inside(room, source.position):
+            fault(f"source {source.index}: leaves the room or the recipe's range of distance")
+        seen = line_of_sight(room, scene.listener.position, source.position)
+        if (seen != source.line_of_sight).any():
+            fault(f"source {source.index}: line of sight is not that of the room")
         still = bool((np.ptp(source.position, axis=0) == 0).all())
         if source.moving == still or source.moving != (movement == "D"):
             fault(f"source {source.index}: moving is {source.moving}, its track says otherwise")
@@ -198,7 +236,9 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         fault("two sources have the same label")
 
 
-def _check_audio(scene: Scene, row: dict[str, Any], report: Report) -> None:
+def _check_audio(scene: Scene, row: dict[str, Any], report: Report, moments: Floats) -> None:
+    """Decodes the audio and measures directions; `moments` sums residual times rate of azimuth,
+    squared rate, and sources."""
     try:
         audio = load_audio(row)
     except UserError as error:
@@ -222,9 +262,17 @@ def _check_audio(scene: Scene, row: dict[str, Any], report: Report) -> None:
         if level.any():
             residual = wrap_deg(directions(measured)[0] - source.azimuth_deg)
             report.azimuth_residual_deg.append(float(np.median(residual[level])))
-            turning = np.sign(np.gradient(azimuth_change_deg(source.azimuth_deg)))
             if source.moving:
-                report.lead_deg.append(float(np.median((residual * turning)[level])))
+                rate = np.gradient(azimuth_change_deg(source.azimuth_deg), BIN_S)
+                used = level & (np.abs(residual) < 60.0)
+                moments += [(residual * rate)[used].sum(), (rate**2)[used].sum(), 1]
+
+
+def _inside(room: Room, points: Floats) -> bool:
+    """Whether all points lie within walls, floor and ceiling."""
+    height = points[..., 1]
+    between = (height > 0) & (height < room.height_m)
+    return bool((between & points_in_outline(points[..., [0, 2]], room.floor)).all())
 
 
 def _check_directions(report: Report) -> None:
@@ -242,19 +290,20 @@ def _check_directions(report: Report) -> None:
             f"scene {name}: sounds {errors[name]:.0f} deg away from its label"
             for name in far_off
         ]
-    for what, values in (
-        ("azimuth is turned", report.azimuth_residual_deg),
-        ("sound leads its label", report.lead_deg),
-    ):
-        if len(values) < 5:
-            continue
+    values = np.array(report.azimuth_residual_deg)
+    if len(values) >= 5:
         median = float(np.median(values))
-        spread = float(np.median(np.abs(np.array(values) - median))) * 1.4826
+        spread = float(np.median(np.abs(values - median))) * 1.4826
         if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
             report.faults.append(
-                f"direction of arrival: {what} by {median:+.1f} deg, the median of "
+                f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
+    if report.n_led >= 5 and abs(report.lead_s) > _MAX_LEAD_S:
+        report.faults.append(
+            f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
+            f"{report.n_led} moving sources"
+        )
 
 
 def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,20 +32,29 @@ class Candidate(Generic[T]):
 
 
 def balanced(
-    candidates: Sequence[Candidate[T]], per_scene: int, rng: np.random.Generator
+    candidates: Sequence[Candidate[T]],
+    per_scene: int,
+    rng: np.random.Generator,
+    roles: Collection[Hashable] = (),
 ) -> list[T]:
     """As many candidates of every role in every stratum, and at most `per_scene` of a scene.
 
-    In each stratum all roles choose in turn, one candidate each, for as long as every role can;
-    a role takes the variety it has least of, and first from scenes that offer nothing scarcer.
-    So no role, stratum or variety tells another. Where no stratum has all roles, each role
-    keeps one candidate. The order of the result is that of the candidates.
+    Strata take turns, the one that has least first; in a turn every role of the stratum gets
+    one candidate, or none does and the stratum is through. A role takes the variety it has least
+    of, and first from scenes that offer nothing scarcer. So no role, stratum or variety tells
+    another. Where no stratum has all roles, each role keeps one candidate. The order of the
+    result is that of the candidates.
+
+    Parameters
+    ----------
+    roles : collection
+        All roles there could be; those that occur if left out.
     """
     supply = Counter((each.stratum, each.role) for each in candidates)
     offers: dict[Hashable, list[int]] = defaultdict(list)
     for each in candidates:
         offers[each.scene].append(supply[each.stratum, each.role])
-    # The sum falls with every scarce thing that the scene offers beside the candidate.
+    # The sum rises with every scarce thing that the scene offers beside the candidate.
     contested = {
         scene: sum(1.0 / count for count in counts) for scene, counts in offers.items()
     }
@@ -54,10 +63,10 @@ def balanced(
     queues: dict[Hashable, dict[Hashable, dict[Hashable, list[int]]]] = {}
     for i in shuffled:
         each = candidates[i]
-        roles = queues.setdefault(each.stratum, {}).setdefault(each.role, {})
-        roles.setdefault(each.variety, []).append(i)
+        by_role = queues.setdefault(each.stratum, {}).setdefault(each.role, {})
+        by_role.setdefault(each.variety, []).append(i)
 
-    names = sorted({each.role for each in candidates}, key=str)
+    names = sorted(set(roles) | {each.role for each in candidates}, key=str)
     taken: Counter[Hashable] = Counter()
     had: Counter[Hashable] = Counter()
 
@@ -75,16 +84,23 @@ def balanced(
         return None
 
     kept: list[int] = []
-    for stratum in sorted(queues, key=lambda each: (_scarcest(queues[each], names), str(each))):
-        while True:
-            turn = [choose(stratum, role) for role in names]
-            chosen = [i for i in turn if i is not None]
-            if len(chosen) < len(names):
-                taken.subtract(candidates[i].scene for i in chosen)
-                for i in chosen:  # given back, for the case that nothing is kept at all
-                    queues[stratum][candidates[i].role][candidates[i].variety].append(i)
-                break
+    turns = dict.fromkeys(queues, 0)
+    order = {each: (_scarcest(queues[each], names), str(each)) for each in queues}
+    still = set(queues)
+    while still:
+        stratum = min(still, key=lambda each: (turns[each], order[each]))
+        turn = [choose(stratum, role) for role in names]
+        chosen = [i for i in turn if i is not None]
+        if len(chosen) == len(names):
             kept += chosen
+            turns[stratum] += 1
+            continue
+        still.remove(stratum)
+        for i in chosen:  # given back, for other strata and for the case that nothing is kept
+            each = candidates[i]
+            taken[each.scene] -= 1
+            had[each.role, each.variety] -= 1
+            queues[stratum][each.role][each.variety].append(i)
     if not kept:
         for role in names:
             found = (choose(stratum, role) for stratum in queues)

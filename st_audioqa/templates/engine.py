@@ -14,7 +14,7 @@ from st_audioqa.seeding import generator
 from st_audioqa.templates.balance import Candidate, balanced
 from st_audioqa.templates.facts import SceneFacts, SourceFacts
 from st_audioqa.templates.family import ANCHOR_WORDS, Family, Kind, load_families
-from st_audioqa.templates.rules import RULES, Asked
+from st_audioqa.templates.rules import CHANGES, MOTION, RULES, SOURCE_ROLES, YES_NO, Asked
 
 __all__ = ["QuestionEngine"]
 
@@ -101,8 +101,9 @@ class QuestionEngine:
             case: str = "" if kind.pool_cases else configuration
             for asked in rule(each, attribute, anchor):
                 chosen = _Chosen(index, family, kind, anchor, asked)
+                variety = (asked.variety, configuration if kind.pool_cases else "")
                 groups[case].append(
-                    Candidate(chosen, asked.role, index, asked.stratum, asked.variety)
+                    Candidate(chosen, asked.role, index, asked.stratum, variety)
                 )
         kept: list[_Chosen] = []
         for case in sorted(groups):
@@ -111,7 +112,7 @@ class QuestionEngine:
             if kind.paired:
                 kept += self._paired([each.item for each in groups[case]], facts, rng)
             else:
-                kept += balanced(groups[case], kind.per_scene, rng)
+                kept += balanced(groups[case], kind.per_scene, rng, _few_roles(kind))
         return _paraphrased(kept, generator(seed, "wordings", kind.id, anchor))
 
     def _paired(
@@ -182,6 +183,21 @@ class QuestionEngine:
             template_id=kind.id,
             paraphrase_id=chosen.paraphrase,
         )
+
+
+def _few_roles(kind: Kind) -> tuple[str, ...]:
+    """All answers of a kind that has few, so that one that never comes up is missed.
+
+    Of sectors and distances some may be out of reach in a small corpus; the others still count.
+    """
+    return {
+        "yes_no": YES_NO,
+        "motion": MOTION,
+        "source": SOURCE_ROLES,
+        "azimuth_change": CHANGES["azimuth"],
+        "elevation_change": CHANGES["elevation"],
+        "distance_change": CHANGES["distance"],
+    }.get(kind.answer_kind, ())
 
 
 def _paraphrased(kept: list[_Chosen], rng: np.random.Generator) -> list[_Chosen]:

@@ -33,6 +33,7 @@ RELATIONS = {
 """Words for a negative and a positive relation of one source to another."""
 YES_NO = ("yes", "no")
 MOTION = ("moving", "stationary")
+SOURCE_ROLES = ("first", "second", "both", "neither")
 
 
 @dataclass(frozen=True)
