@@ -392,12 +392,15 @@ def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals
             result = json.loads(path.read_text("utf-8"))
             name, questions = str(result["model"]), str(result["questions_sha256"])
             found = dict(result["tables"])
-        except (ValueError, KeyError, TypeError) as error:
+            if not {"table_4", "table_5"} <= found.keys():
+                raise ValueError("it has no tables")
+            format_tables({name: found}, intervals=True)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{path} is no result: wanted what `st-audioqa eval score --json` writes."
             ) from error
         asked.setdefault(questions, path)
-        tables[name if name not in tables else f"{name} ({path.stem})"] = found
+        tables[name if name not in tables else f"{name} ({path})"] = found
     if len(asked) > 1:
         first, other = list(asked.values())[:2]
         raise UserError(

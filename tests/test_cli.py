@@ -181,6 +181,8 @@ def test_mistakes_of_evaluation_are_one_sentence(capsys, corpus_dir, tmp_path):
     (tmp_path / "foreign.jsonl").write_text(
         '{"question_id": "nobody-q000", "response": "yes"}\n'
     )
+    shape = {"model": "m", "questions_sha256": "0", "tables": {"table_4": [1], "table_5": 2}}
+    (tmp_path / "shape.json").write_text(json.dumps(shape))
     predictions = tmp_path / "chance.jsonl"
     assert run(capsys, "eval", "run", "chance", corpus_dir, "--out", predictions)[0] == 0
     for arguments in (
@@ -202,6 +204,10 @@ def test_mistakes_of_evaluation_are_one_sentence(capsys, corpus_dir, tmp_path):
         ("eval", "score", tmp_path / "broken.jsonl", corpus_dir),
         ("eval", "score", tmp_path / "foreign.jsonl", corpus_dir),
         ("eval", "report", predictions),
+        ("eval", "report", tmp_path / "shape.json"),
+        ("eval", "run", "os:path", corpus_dir, "--out", tmp_path / "x"),
+        ("eval", "run", "builtins:int", corpus_dir, "--out", tmp_path / "x"),
+        ("eval", "run", "..x:y", corpus_dir, "--out", tmp_path / "x"),
     ):
         code, _, err = run(capsys, *arguments)
         assert_one_sentence(code, err)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from conftest import make_corpus, small_recipe
 
 from st_audioqa import Corpus, UserError, load_audio
 from st_audioqa.corpus.audio import decode_flac, encode_flac
@@ -188,6 +189,44 @@ def test_a_listener_outside_the_room_is_found(copy):
 
     rewrite(copy, lift)
     assert any("not inside the room" in fault for fault in verify(copy).faults)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda row: row.update(sample_rate=44_100), "sample rate"),
+        (lambda row: row["renderer"].update(engine="other"), "not the engine of the manifest"),
+        (lambda row: row.update(gain_db=50.0), "above the recipe's"),
+        (lambda row: row["room"].update(parameters="{}"), "cannot be built again"),
+        (lambda row: row["room"].update(provider="zz"), "cannot be built again"),
+        (lambda row: row.update(configuration=None), "unknown configuration"),
+        (lambda row: row["sources"][0].update(index=7), "has index 7"),
+        (lambda row: row["sources"][0].update(line_of_sight=[False] * 40), "line of sight"),
+        (
+            lambda row: row["sources"][0].update(position=[[30.0, 1.0, 1.0]] * 40),
+            "leaves the room",
+        ),
+    ],
+)
+def test_a_row_that_contradicts_room_recipe_or_manifest_is_found(copy, change, fault):
+    rewrite(copy, lambda rows: change(rows[0]))
+    assert any(fault in each for each in verify(copy).faults)
+
+
+def test_labels_that_are_late_are_found(tmp_path):
+    recipe = small_recipe(splits={"test": {"D": 10}})
+    folder = make_corpus(tmp_path / "late", recipe)
+    assert verify(folder).faults == []
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest["scenes"]:
+        path = folder / entry["path"]
+        rows = list(read_rows(path))
+        for row in rows:
+            for key in ("position", "azimuth_deg", "elevation_deg", "distance_m"):
+                track = row["sources"][0][key]
+                row["sources"][0][key] = track[:1] * 4 + track[:-4]
+        write_shard(path, rows, SCENES_SCHEMA, 32)
+    assert any("ahead of its labels" in fault for fault in verify(folder).faults)
 
 
 def test_a_question_without_options_or_answer_is_found(copy):

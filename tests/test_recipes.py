@@ -74,6 +74,7 @@ gian_db = 2
         ({"name": "../up"}, "name"),
         ({"placement": {"listener_height_m": [1.1, float("inf")]}}, "listener_height_m"),
         ({"events": {"level_dbfs": -49.0}}, "at least -50"),
+        ({"questions": {"min_horizontal_m": float("inf")}}, "min_horizontal_m"),
     ],
 )
 def test_rules_that_span_values(changes, message):

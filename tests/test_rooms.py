@@ -137,6 +137,7 @@ def test_an_empty_shoebox_says_so_and_a_furnished_one_is_a_mesh():
         ({"shapes": []}, "shapes"),
         ({"furniture": (2,)}, "furniture"),
         ({"furniture": (0.5, 2)}, "furniture"),
+        ({"furniture": (0, 10**22)}, "furniture"),
         ({"furniture": 3}, "furniture"),
     ],
 )

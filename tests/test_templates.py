@@ -383,6 +383,31 @@ def spoken_value(text):
     return found.group() if found else ""
 
 
+def test_opposite_words_are_asked_equally_often(asked):
+    groups = defaultdict(Counter)
+    for question, _ in asked:
+        if question.family.endswith("_relation") or question.family.endswith("_change"):
+            if question.type == "C" and "trajectory" not in question.family:
+                word = first_word(question.question.lower(), WORDS[question.attribute])
+                groups[question.family, question.attribute][word] += 1
+        elif question.attribute == "motion" and question.answer_kind == "source":
+            word = first_word(question.question.lower(), ("moving", "stationary"))
+            groups[question.family, "motion"][word] += 1
+    assert len(groups) == 7
+    for key, words in groups.items():
+        assert max(words.values()) < 1.3 * min(words.values()) + 4, (key, words)
+
+
+def test_pooled_cases_share_every_answer_they_can_give(asked):
+    answers = defaultdict(Counter)
+    for question, _ in asked:
+        if question.template_id == "movement_status.B":
+            answers[question.answer][question.configuration] += 1
+    for answer, cases in (("moving", ("SD", "DD")), ("stationary", ("SS", "SD"))):
+        assert set(answers[answer]) == set(cases)
+        assert max(answers[answer].values()) < 2.5 * min(answers[answer].values())
+
+
 def test_distance_does_not_tell_movement(asked):
     counts = defaultdict(Counter)
     for question, scene in asked:
@@ -444,6 +469,20 @@ def test_balance_keeps_one_of_each_where_nothing_is_complete():
     near, far = some(range(5), "yes", stratum="near"), some(range(5, 9), "no", stratum="far")
     assert Counter(role for _, role in balanced(near + far, 1, rng)) == {"yes": 1, "no": 1}
     assert Counter(role for _, role in balanced(near[:3], 1, rng)) == {"yes": 3}
+    assert len(balanced(near[:3], 1, rng, roles=("yes", "no"))) == 1
+
+
+def test_strata_take_turns():
+    rng = np.random.default_rng(0)
+    both = [
+        c
+        for s in range(40)
+        for stratum in ("higher", "lower")
+        for role in ("yes", "no")
+        for c in [Candidate((s, stratum, role), role, s, stratum)]
+    ]
+    kept = Counter((stratum, role) for _, stratum, role in balanced(both, 1, rng))
+    assert set(kept.values()) == {10}
 
 
 def test_balance_spreads_varieties():

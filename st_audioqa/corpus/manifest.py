@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -18,6 +19,7 @@ from st_audioqa.recipes import Recipe
 __all__ = ["MANIFEST", "Manifest", "ShardEntry", "library_versions"]
 
 MANIFEST = "manifest.json"
+_RLR = "rlr-audio-propagation"
 
 
 class ShardEntry(BaseModel):
@@ -94,7 +96,9 @@ class Manifest(BaseModel):
 
 def library_versions() -> dict[str, str]:
     """Versions of what decides the bytes of a corpus."""
-    names = ("st_audioqa", "numpy", "scipy", "pyarrow", "soundfile")
+    names = ("st_audioqa", "numpy", "scipy", "pyarrow", "soundfile", "soxr")
     versions = {name: importlib.metadata.version(name) for name in names}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions[_RLR] = importlib.metadata.version(_RLR)
     libsndfile = soundfile.__libsndfile_version__
     return {**versions, "libsndfile": libsndfile, "python": platform.python_version()}

@@ -127,10 +127,10 @@ def load_model(name: str, context: RunContext) -> AudioLanguageModel:
         Where there is no such model, or where it has no `spec` and `answer`.
     """
     make = _imported(name) if ":" in name else MODELS.get(name)
-    if not isinstance(make, type):
+    if not (isinstance(make, type) and hasattr(make, "answer")):
         raise UserError(
-            f"The model {name!r} must be a class that takes a RunContext, but it is a "
-            f"{type(make).__name__}: see st_audioqa.evaluation.model."
+            f"The model {name!r} must be a class that takes a RunContext and has a method "
+            f"`answer`, but it is {make!r}: see st_audioqa.evaluation.model."
         )
     model = make(context)
     if not isinstance(model, AudioLanguageModel):
@@ -146,7 +146,7 @@ def _imported(name: str) -> Any:
     wanted = f"The model {name!r} is wanted as module:Class"
     try:
         module = _import_here(module_name)
-    except (ImportError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise UserError(
             f"{wanted}, but importing {module_name!r} fails ({error}): install its package or "
             "run from the folder that holds it."

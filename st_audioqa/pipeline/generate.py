@@ -56,11 +56,11 @@ def render_scenes(work: Work, workers: int, on_scene: Callable[[], None]) -> Non
     """
     recipe = work.plan.recipe
     open_tools(recipe)  # so that a mistake shows here, before any process is started
-    tasks = [
-        _Task(work.folder, recipe, shard, work.scenes_path(shard), work.with_audio)
-        for shard in work.todo()
-    ]
     with work.alone():
+        tasks = [
+            _Task(work.folder, recipe, shard, work.scenes_path(shard), work.with_audio)
+            for shard in work.todo()
+        ]
         for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
             work.mark(shard, len(shard.scenes), rejections)
 

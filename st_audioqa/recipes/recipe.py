@@ -39,7 +39,7 @@ Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RoomsRecipe(_Section):
@@ -120,7 +120,7 @@ class ChecksRecipe(_Section):
     """Most that one source of a mixture may lie below the other."""
     max_rir_step_db: Positive = 6.0
     """Largest step of the early energy between adjacent bins."""
-    max_attempts: int = Field(200, ge=1)
+    max_attempts: int = Field(200, ge=1, le=100_000)
     """Draws of one scene before generation gives up."""
 
 

@@ -102,7 +102,8 @@ def balanced(
             had[each.role, each.variety] -= 1
             queues[stratum][each.role][each.variety].append(i)
     if not kept:
-        for role in names:
+        for which in rng.permutation(len(names)):
+            role = names[which]
             found = (choose(stratum, role) for stratum in queues)
             kept += list(itertools.islice((i for i in found if i is not None), 1))
     return [candidates[i].item for i in sorted(kept)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
     model_validator,
 )
 
@@ -36,13 +35,16 @@ _LIFT_M = 0.01
 """Furniture stands this far above the floor, so that no two surfaces coincide."""
 
 
+Pieces = Annotated[int, Field(ge=0, le=50)]
+
+
 class _Options(BaseModel):
     """What a recipe may say of the rooms."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
     shapes: tuple[Literal["shoebox", "l_shaped"], ...] = Field(min_length=1)
-    furniture: tuple[NonNegativeInt, NonNegativeInt]
+    furniture: tuple[Pieces, Pieces]
     max_t60_s: float = Field(gt=0.1)
 
     @model_validator(mode="after")
