@@ -183,7 +183,7 @@ def test_models_load_from_a_module_in_the_working_folder(tmp_path, monkeypatch):
         ("my_audio_model:Nodel", "has no 'Nodel'"),
         ("no_such_module:Model", "importing 'no_such_module' fails"),
         (":Model", "importing '' fails"),
-        ("my_audio_model:Not", "without them"),
+        ("my_audio_model:Not", "has a method"),
     ):
         with pytest.raises(UserError, match=message):
             load_model(name, CONTEXT)
