@@ -9,7 +9,7 @@ nothing.
 Every position has a context of its own and one thread. So a response depends on its position
 alone, a source that stays is a trajectory of equal responses, and the output repeats to the bit.
 The engine's temporal coherence, which shares rays between the positions of one context, is off:
-it makes the reflections of a moving source trail it by one to three seconds.
+it makes the reflections of a moving source trail it, which turns the whole sound field.
 """
 
 from __future__ import annotations
