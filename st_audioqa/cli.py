@@ -207,7 +207,8 @@ def verify(folder: Path, json_path: Path | None) -> None:
         report = run_verify(folder, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
     if json_path is not None:
         median = report.median_doa_error_deg if report.doa_error_deg else None
-        data = {**report.__dict__, "median_doa_error_deg": median}
+        lead_s = report.lead_s if report.leads else None
+        data = {**report.__dict__, "median_doa_error_deg": median, "lead_s": lead_s}
         _write(json_path, json.dumps(data, indent=2, sort_keys=True) + "\n")
     click.echo(
         f"{report.n_files} files, {report.n_scenes} scenes, {report.n_questions} questions checked."
@@ -223,7 +224,7 @@ def verify(folder: Path, json_path: Path | None) -> None:
     if report.azimuth_residual_deg:
         turned = statistics.median(report.azimuth_residual_deg)
         click.echo(f"Its azimuth is turned by {turned:+.1f} deg (median).")
-    if report.n_led:
+    if report.leads:
         click.echo(f"Moving sources are heard {report.lead_s:+.2f} s ahead of their labels.")
     for fault in report.faults:
         click.echo(f"FAULT {fault}")

@@ -43,7 +43,7 @@ from st_audioqa.pipeline.generate import question_engine
 from st_audioqa.rooms.geometry import points_in_outline
 from st_audioqa.rooms.placement import line_of_sight
 from st_audioqa.rooms.provider import PROVIDERS
-from st_audioqa.scene import Question, Room, Scene, track_directions
+from st_audioqa.scene import Question, Room, Scene, SourceTrack, track_directions
 
 __all__ = ["Report", "verify"]
 
@@ -76,10 +76,15 @@ class Report:
     """Median error of each single-source scene, measured from its audio."""
     azimuth_residual_deg: list[float] = field(default_factory=list)
     """Median of measured minus labelled azimuth, of each single-source scene."""
-    n_led: int = 0
-    """Single moving sources whose lead was measured."""
-    lead_s: float = 0.0
-    """By how much sound is ahead of the labels of single moving sources; negative, behind."""
+    leads: list[tuple[float, float]] = field(default_factory=list)
+    """Of each single moving source: sums of residual times rate of azimuth, and of rate squared."""
+
+    @property
+    def lead_s(self) -> float:
+        """By how much sound is ahead of the labels of moving sources (least squares), in
+        seconds; negative where it is behind, NaN where nothing was measured."""
+        product, square = np.sum(self.leads, axis=0) if self.leads else (np.nan, np.nan)
+        return float(product / square) if square else float("nan")
 
     @property
     def median_doa_error_deg(self) -> float:
@@ -102,7 +107,6 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
     qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
     scenes: dict[str, Scene] = {}
-    moments = np.zeros(3)
     for entry in scene_files:
         for scene, row in _scenes(folder, entry, report):
             if scene.scene_id in scenes:
@@ -110,13 +114,11 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
             scenes[scene.scene_id] = scene
             _check_scene(scene, entry, manifest, report)
             if manifest.has_audio:
-                _check_audio(scene, row, report, moments)
+                _check_audio(scene, row, report)
             report.n_scenes += 1
             on_scene()
     _check_leakage(scenes, report)
     _check_questions(folder, qa_files, scenes, manifest, report)
-    report.n_led = int(moments[2])
-    report.lead_s = float(moments[0] / moments[1]) if moments[1] else 0.0
     _check_directions(report)
     single = [scene for scene in scenes.values() if len(scene.sources) == 1]
     if manifest.has_audio and single and not report.doa_error_deg:
@@ -207,38 +209,43 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         fault("the listener is not inside the room")
     if len(scene.sources) != len(scene.configuration):
         fault(f"{len(scene.sources)} sources in configuration {scene.configuration}")
-    for i, (source, movement) in enumerate(
-        zip(scene.sources, scene.configuration, strict=False)
-    ):
+    for i, source in enumerate(scene.sources[: len(scene.configuration)]):
         if source.index != i:
             fault(f"source {i} has index {source.index}")
-        azimuth, elevation, distance = track_directions(source.position, scene.listener)
-        error = max(
-            float(np.abs(wrap_deg(azimuth - source.azimuth_deg)).max()),
-            float(np.abs(elevation - source.elevation_deg).max()),
-            float(np.abs(distance - source.distance_m).max()),
-        )
-        report.max_label_error = max(report.max_label_error, error)
-        if not error <= _MAX_LABEL_ERROR:
-            fault(f"source {source.index}: labels differ from positions by {error:.3g}")
-        low, high = manifest.recipe.placement.distance_m
-        near_far = source.distance_m.min() < low - 1e-3 or source.distance_m.max() > high + 1e-3
-        if near_far or not _inside(room, source.position):
-            fault(f"source {source.index}: leaves the room or the recipe's range of distance")
-        seen = line_of_sight(room, scene.listener.position, source.position)
-        if (seen != source.line_of_sight).any():
-            fault(f"source {source.index}: line of sight is not that of the room")
-        still = bool((np.ptp(source.position, axis=0) == 0).all())
-        if source.moving == still or source.moving != (movement == "D"):
-            fault(f"source {source.index}: moving is {source.moving}, its track says otherwise")
+            continue
+        for wrong in _source_faults(source, scene, room, manifest, report):
+            fault(f"source {i}: {wrong}")
     names = [source.event.name for source in scene.sources]
     if len(set(names)) < len(names):
         fault("two sources have the same label")
 
 
-def _check_audio(scene: Scene, row: dict[str, Any], report: Report, moments: Floats) -> None:
-    """Decodes the audio and measures directions; `moments` sums residual times rate of azimuth,
-    squared rate, and sources."""
+def _source_faults(
+    source: SourceTrack, scene: Scene, room: Room, manifest: Manifest, report: Report
+) -> Iterator[str]:
+    """What is wrong with the labels of a source."""
+    azimuth, elevation, distance = track_directions(source.position, scene.listener)
+    error = max(
+        float(np.abs(wrap_deg(azimuth - source.azimuth_deg)).max()),
+        float(np.abs(elevation - source.elevation_deg).max()),
+        float(np.abs(distance - source.distance_m).max()),
+    )
+    report.max_label_error = max(report.max_label_error, error)
+    if not error <= _MAX_LABEL_ERROR:
+        yield f"labels differ from positions by {error:.3g}"
+    low, high = manifest.recipe.placement.distance_m
+    near_far = source.distance_m.min() < low - 1e-3 or source.distance_m.max() > high + 1e-3
+    if near_far or not _inside(room, source.position):
+        yield "leaves the room or the recipe's range of distance"
+    seen = line_of_sight(room, scene.listener.position, source.position)
+    if (seen != source.line_of_sight).any():
+        yield "line of sight is not that of the room"
+    still = bool((np.ptp(source.position, axis=0) == 0).all())
+    if source.moving == still or source.moving != (scene.configuration[source.index] == "D"):
+        yield f"moving is {source.moving}, its track says otherwise"
+
+
+def _check_audio(scene: Scene, row: dict[str, Any], report: Report) -> None:
     try:
         audio = load_audio(row)
     except UserError as error:
@@ -251,21 +258,27 @@ def _check_audio(scene: Scene, row: dict[str, Any], report: Report, moments: Flo
         )
         return
     if len(scene.sources) == 1:
-        source = scene.sources[0]
-        measured, weight = bin_directions(audio)
-        labelled = unit_vectors(source.azimuth_deg, source.elevation_deg)
-        heard = source.activity & source.line_of_sight & (weight > 0) & measured.any(axis=1)
-        if heard.any():
-            apart = float(np.median(angular_distance_deg(measured, labelled)[heard]))
-            report.doa_error_deg[scene.scene_id] = apart
-        level = heard & (np.abs(source.elevation_deg) < 45.0)
-        if level.any():
-            residual = wrap_deg(directions(measured)[0] - source.azimuth_deg)
-            report.azimuth_residual_deg.append(float(np.median(residual[level])))
-            if source.moving:
-                rate = np.gradient(azimuth_change_deg(source.azimuth_deg), BIN_S)
-                used = level & (np.abs(residual) < 60.0)
-                moments += [(residual * rate)[used].sum(), (rate**2)[used].sum(), 1]
+        _measure_direction(scene, audio, report)
+
+
+def _measure_direction(scene: Scene, audio: Floats, report: Report) -> None:
+    """Direction of arrival of a single source against its label, bin by bin."""
+    source = scene.sources[0]
+    measured, _ = bin_directions(audio)
+    labelled = unit_vectors(source.azimuth_deg, source.elevation_deg)
+    heard = source.activity & source.line_of_sight & measured.any(axis=1)
+    if heard.any():
+        apart = float(np.median(angular_distance_deg(measured, labelled)[heard]))
+        report.doa_error_deg[scene.scene_id] = apart
+    level = heard & (np.abs(source.elevation_deg) < 45.0)
+    if level.any():
+        residual = wrap_deg(directions(measured)[0] - source.azimuth_deg)
+        report.azimuth_residual_deg.append(float(np.median(residual[level])))
+        if source.moving:
+            rate = np.gradient(azimuth_change_deg(source.azimuth_deg), BIN_S)
+            used = level & (np.abs(residual) < 60.0)
+            sums = (residual * rate)[used].sum(), (rate**2)[used].sum()
+            report.leads.append((float(sums[0]), float(sums[1])))
 
 
 def _inside(room: Room, points: Floats) -> bool:
@@ -299,10 +312,10 @@ def _check_directions(report: Report) -> None:
                 f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
-    if report.n_led >= 5 and abs(report.lead_s) > _MAX_LEAD_S:
+    if len(report.leads) >= 5 and abs(report.lead_s) > _MAX_LEAD_S:
         report.faults.append(
             f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
-            f"{report.n_led} moving sources"
+            f"{len(report.leads)} moving sources"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
-from st_audioqa.events.synth.rhythm import onsets, place
+from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     bandpass,
     contour,
@@ -40,8 +40,7 @@ def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         ]
         return resonate(voice, sample_rate, modes) * strike(n, sample_rate, 0.012, 0.06)
 
-    times = onsets(rng, n_samples / sample_rate, (0.3, 0.5), (1, 3), (0.1, 0.8))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.5, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.3, 0.5), (1, 3), (0.1, 0.8))
 
 
 @sound("Meow")
@@ -61,8 +60,7 @@ def meow(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         )
         return mouth * swell(n, sample_rate, 0.12, 0.25)
 
-    times = onsets(rng, n_samples / sample_rate, (0.9, 1.5))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.5, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.9, 1.5))
 
 
 @sound("Moo")
@@ -85,8 +83,7 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         )
         return mouth * swell(n, sample_rate, 0.2, 0.35)
 
-    times = onsets(rng, n_samples / sample_rate, (1.7, 2.5))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (1.7, 2.5))
 
 
 @sound("Bird vocalization, bird call, bird song")
@@ -126,8 +123,7 @@ def caw(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         modes = [(beak_hz, 0.0012, 1.0), (2.0 * beak_hz, 0.0008, 0.5), (900, 0.001, 0.3)]
         return resonate(harsh, sample_rate, modes) * swell(n, sample_rate, 0.03, 0.12)
 
-    times = onsets(rng, n_samples / sample_rate, (0.55, 0.8), (2, 4), (0.1, 0.9))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.55, 0.8), (2, 4), (0.1, 0.9))
 
 
 @sound("Cricket")
@@ -176,8 +172,7 @@ def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         modes = [(sac_hz, 0.005, 1.0), (2.3 * sac_hz, 0.003, 0.7), (0.5 * sac_hz, 0.004, 0.3)]
         return resonate(train, sample_rate, modes) * swell(n, sample_rate, 0.08, 0.06)
 
-    times = onsets(rng, n_samples / sample_rate, (0.6, 0.9), (2, 5), (0.1, 0.8))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.5, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.6, 0.9), (2, 5), (0.1, 0.8))
 
 
 @sound("Hoot")
@@ -192,8 +187,7 @@ def hoot(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         breath = lowpass(noise(rng, n, sample_rate), sample_rate, 2 * pitch_hz)
         return (tone + 0.03 * breath) * swell(n, sample_rate, 0.07, 0.1)
 
-    times = onsets(rng, n_samples / sample_rate, (0.4, 0.75), (3, 5), (0.2, 0.9))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.4, 0.75), (3, 5), (0.2, 0.9))
 
 
 @sound("Clip-clop")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
-from st_audioqa.events.synth.rhythm import onsets, place
+from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import resonate, strike, swell
 from st_audioqa.events.synth.sources import noise, sine
 
@@ -30,8 +30,7 @@ def knock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         return resonate(hit, sample_rate, modes) * strike(n, sample_rate, 0.0005, 0.05)
 
     gap_s = (0.85 * beat_s, 1.15 * beat_s)
-    times = onsets(rng, n_samples / sample_rate, gap_s, (3, 5), (0.3, 1.0))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, gap_s, (3, 5), (0.3, 1.0))
 
 
 @sound("Typing")
@@ -88,8 +87,7 @@ def drip(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         splash = noise(rng, n, sample_rate, [(1000, -20), (5000, 0), (12000, -10)])
         return plop + 0.08 * splash * strike(n, sample_rate, 0.0005, 0.003)
 
-    times = onsets(rng, n_samples / sample_rate, (0.8 * period_s, 1.3 * period_s))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.4, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.4, (0.8 * period_s, 1.3 * period_s))
 
 
 @sound("Zipper (clothing)")
@@ -107,5 +105,4 @@ def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         zip_up = resonate(scrape, sample_rate, modes) * swell(n, sample_rate, 0.05, 0.05)
         return zip_up[:: rng.choice([-1, 1])]
 
-    times = onsets(rng, n_samples / sample_rate, (0.85, 1.2), (1, 4), (0.0, 0.5))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.85, 1.2), (1, 4), (0.0, 0.5))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
-from st_audioqa.events.synth.rhythm import onsets, place
+from st_audioqa.events.synth.rhythm import onsets, repeated
 from st_audioqa.events.synth.shaping import (
     contour,
     formants,
@@ -123,8 +123,7 @@ def baby_cry(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         gasp = highpass(noise(rng, n_gasp, sample_rate), sample_rate, 1500)
         return np.concatenate([cry, 0.05 * gasp * swell(n_gasp, sample_rate, 0.1, 0.05)])
 
-    times = onsets(rng, n_samples / sample_rate, (1.25, 1.7))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.6, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (1.25, 1.7))
 
 
 @sound("Cough")
@@ -146,8 +145,7 @@ def cough(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         ]
         return resonate(1.2 * burst + 0.25 * rest + 0.4 * voice, sample_rate, modes)
 
-    times = onsets(rng, n_samples / sample_rate, (0.38, 0.6), (1, 3), (0.2, 0.9))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.4, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.4, (0.38, 0.6), (1, 3), (0.2, 0.9))
 
 
 @sound("Snoring")
@@ -169,8 +167,7 @@ def snoring(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         sigh *= swell(n_out, sample_rate, 0.2, 0.4) * 0.15 * np.abs(snore).max() / 3
         return np.concatenate([snore, sigh])
 
-    times = onsets(rng, n_samples / sample_rate, (0.95 * period_s, 1.1 * period_s))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.7, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.7, (0.95 * period_s, 1.1 * period_s))
 
 
 @sound("Clapping")
@@ -187,8 +184,7 @@ def clapping(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         return resonate(hit, sample_rate, modes)
 
     gap_s = (0.9 * period_s, 1.1 * period_s)
-    times = onsets(rng, n_samples / sample_rate, gap_s, (6, 20), (0.0, 0.6))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.5, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (6, 20), (0.0, 0.6))
 
 
 @sound("Applause")
@@ -226,8 +222,7 @@ def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         return thump + grit * rng.uniform(0.1, 0.4) * scrape
 
     gap_s = (0.93 * step_s, 1.07 * step_s)
-    times = onsets(rng, n_samples / sample_rate, gap_s, (6, 16), (0.0, 0.4))
-    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.5, 1) for _ in times))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (6, 16), (0.0, 0.4))
 
 
 @sound("Whistling")

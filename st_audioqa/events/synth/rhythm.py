@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["onsets", "place"]
+__all__ = ["onsets", "place", "repeated"]
 
 Floats = NDArray[np.float64]
 Range = tuple[float, float]
@@ -67,3 +67,33 @@ def place(
         stop = min(start + len(sound), n_samples)
         total[start:stop] += sound[: stop - start]
     return total
+
+
+def repeated(
+    one: Callable[[], Floats],
+    rng: np.random.Generator,
+    n_samples: int,
+    sample_rate: int,
+    softest: float,
+    gap_s: Range,
+    group: tuple[int, int] = (1, 1),
+    pause_s: Range = (0.0, 0.0),
+) -> Floats:
+    """A short sound made anew at every onset, at levels from `softest` to 1.
+
+    Parameters
+    ----------
+    one : callable
+        Makes the sound.
+    rng : numpy.random.Generator
+    n_samples, sample_rate : int
+        Length and rate of the result.
+    softest : float
+        Least amplitude.
+    gap_s, group, pause_s
+        Rhythm; see `onsets`.
+    """
+    times = onsets(rng, n_samples / sample_rate, gap_s, group, pause_s)
+    return place(
+        n_samples, sample_rate, times, (one() * rng.uniform(softest, 1) for _ in times)
+    )
