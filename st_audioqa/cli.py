@@ -77,6 +77,13 @@ _workers = click.option(
 )
 
 
+_rir_cache = click.option(
+    "--rir-cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps impulse responses from run to run; changes no byte.",
+)
+
+
 def _begin(
     recipe: str, folder: Path, seed: int | None, engine: str | None, questions_only: bool
 ) -> Any:
@@ -98,7 +105,7 @@ def _begin(
     return plan_corpus(resolved, folder, with_audio=not questions_only)
 
 
-def _render(work: Any, workers: int) -> None:
+def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
     from st_audioqa.pipeline.generate import render_scenes
 
     todo = work.todo()
@@ -107,7 +114,7 @@ def _render(work: Any, workers: int) -> None:
         click.echo(f"Resuming: {done} of {work.plan.n_scenes} scenes are there already.")
     with _progress(work.plan.n_scenes, "scenes") as bar:
         bar.update(done)
-        render_scenes(work, workers, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
+        render_scenes(work, workers, lambda: bar.update(1), rir_cache)  # type: ignore[arg-type,return-value]
 
 
 def _tell_finished(manifest: Any, folder: Path) -> None:
@@ -123,6 +130,7 @@ def _tell_finished(manifest: Any, folder: Path) -> None:
 @cli.command()
 @_recipe_options
 @_workers
+@_rir_cache
 def generate(
     recipe: str,
     folder: Path,
@@ -130,6 +138,7 @@ def generate(
     engine: str | None,
     questions_only: bool,
     workers: int,
+    rir_cache: Path | None,
 ) -> None:
     """Make the corpus of RECIPE (a bundled name or a TOML file); resumes where it was cut."""
     from st_audioqa.corpus.manifest import Manifest
@@ -140,7 +149,7 @@ def generate(
         click.echo("Nothing to do: this corpus is finished.")
         manifest = Manifest.load(folder)
     else:
-        _render(work, workers)
+        _render(work, workers, rir_cache)
         manifest = finish(work)
     _tell_finished(manifest, folder)
 
@@ -161,12 +170,13 @@ def plan(
 @cli.command()
 @click.argument("folder", type=_CORPUS)
 @_workers
-def render(folder: Path, workers: int) -> None:
+@_rir_cache
+def render(folder: Path, workers: int, rir_cache: Path | None) -> None:
     """Draw and render the scenes planned in FOLDER; resumes where it was cut."""
     from st_audioqa.pipeline.work import Work
 
     work = Work.resume(folder)
-    _render(work, workers)
+    _render(work, workers, rir_cache)
     click.echo(f"All scenes are rendered; next: st-audioqa questions {folder}")
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "RoomInfo",
     "Scene",
     "SceneSpec",
+    "SharedGeometry",
     "SourceTrack",
     "track_directions",
 ]
@@ -138,7 +139,19 @@ class RenderInfo:
     crossfade: str
     rir_duration_s: float
     rir_hash: str
-    """SHA-256 of all impulse responses of the scene; empty where none were computed."""
+    """SHA-256 over the responses of each source's path, as heard at yaw 0 and in the direction
+    in which the path is kept; empty where none were computed."""
+
+
+@dataclass(frozen=True)
+class SharedGeometry:
+    """A room, a listener's place and tracks that several scenes have in common."""
+
+    name: str
+    n_static: int
+    """Places of sources that stay."""
+    n_moving: int
+    """Paths of sources that move."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,8 @@ class SceneSpec:
     configuration: Configuration
     aims: Mapping[str, Any]
     """What the draw should reach for, so that rare answers come up (see `pipeline.plan`)."""
+    geometry: SharedGeometry | None = None
+    """None for a scene with a geometry of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +175,7 @@ class Scene:
     split: str
     configuration: Configuration
     seed: int
+    """Of this draw: derived from the recipe's seed, the scene's name and the attempt."""
     attempt: int
     """How many draws of this scene were rejected before this one."""
     recipe_hash: str

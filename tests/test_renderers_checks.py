@@ -24,19 +24,19 @@ def test_early_energy_counts_50_ms_from_the_arrival():
 
 
 def test_steady_responses_pass():
-    check_rirs(pulses(1.0, 0.8, 0.7), max_step_db=2.0)
-    check_rirs(pulses(1.0), max_step_db=0.1)
+    check_rirs(early_energy_db(pulses(1.0, 0.8, 0.7)), max_step_db=2.0)
+    check_rirs(early_energy_db(pulses(1.0)), max_step_db=0.1)
 
 
 def test_jumps_are_rejected():
     with pytest.raises(RejectedDraw, match=r"unstable_rir: 6\.0 dB between bins 1 and 2"):
-        check_rirs(pulses(1.0, 1.0, 0.5), max_step_db=5.9)
-    check_rirs(pulses(1.0, 1.0, 0.5), max_step_db=6.1)
+        check_rirs(early_energy_db(pulses(1.0, 1.0, 0.5)), max_step_db=5.9)
+    check_rirs(early_energy_db(pulses(1.0, 1.0, 0.5)), max_step_db=6.1)
 
 
 def test_silent_responses_are_rejected():
     with pytest.raises(RejectedDraw, match="silent_rir: bin 1"):
-        check_rirs(pulses(1.0, 0.0, 1.0), max_step_db=60.0)
+        check_rirs(early_energy_db(pulses(1.0, 0.0, 1.0)), max_step_db=60.0)
 
 
 def stems(*levels):

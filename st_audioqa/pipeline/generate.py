@@ -44,10 +44,26 @@ class _Task:
     shard: Shard
     path: str
     with_audio: bool
+    rir_cache: Path | None
 
 
-def render_scenes(work: Work, workers: int, on_scene: Callable[[], None]) -> None:
+def render_scenes(
+    work: Work,
+    workers: int,
+    on_scene: Callable[[], None],
+    rir_cache: Path | None = None,
+) -> None:
     """Draws and renders every shard that is not finished.
+
+    Parameters
+    ----------
+    work : Work
+    workers : int
+        Processes.
+    on_scene : callable
+        Called after every scene.
+    rir_cache : Path, optional
+        Folder that keeps impulse responses from run to run; it changes no byte of the corpus.
 
     Raises
     ------
@@ -58,7 +74,14 @@ def render_scenes(work: Work, workers: int, on_scene: Callable[[], None]) -> Non
     open_tools(recipe)  # so that a mistake shows here, before any process is started
     with work.alone():
         tasks = [
-            _Task(work.folder, recipe, shard, work.scenes_path(shard), work.with_audio)
+            _Task(
+                work.folder,
+                recipe,
+                shard,
+                work.scenes_path(shard),
+                work.with_audio,
+                rir_cache,
+            )
             for shard in work.todo()
         ]
         for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
@@ -124,7 +147,7 @@ def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
 
 def _make_shard(task: _Task, tick: Callable[[], None]) -> tuple[Shard, Counter[str]]:
     """Draws, renders and writes one shard; depends on the task alone."""
-    tools = _tools(task.recipe)
+    tools = _tools(task.recipe, task.rir_cache)
     rows = []
     rejections: Counter[str] = Counter()
     for spec in task.shard.scenes:
@@ -138,15 +161,16 @@ def _make_shard(task: _Task, tick: Callable[[], None]) -> tuple[Shard, Counter[s
     return task.shard, rejections
 
 
-_opened: dict[str, Tools] = {}
+_opened: dict[tuple[str, Path | None], Tools] = {}
 
 
-def _tools(recipe: Recipe) -> Tools:
+def _tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     """The tools of a recipe, opened once per process."""
-    if recipe.hash not in _opened:
+    key = (recipe.hash, rir_cache)
+    if key not in _opened:
         _opened.clear()
-        _opened[recipe.hash] = open_tools(recipe)
-    return _opened[recipe.hash]
+        _opened[key] = open_tools(recipe, rir_cache)
+    return _opened[key]
 
 
 def _manifest(

@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from st_audioqa.conventions import ANCHORS, CONFIGURATIONS, Configuration
 from st_audioqa.recipes import Recipe
-from st_audioqa.scene import SceneSpec
+from st_audioqa.scene import SceneSpec, SharedGeometry
 from st_audioqa.seeding import generator
 
-__all__ = ["Plan", "Shard", "make_plan"]
+__all__ = ["Plan", "Shard", "deal_track_aims", "make_plan"]
 
+_SCENES_PER_TRACK = 8
 _ATTRIBUTES = ("azimuth", "elevation", "distance")
 
 
@@ -67,7 +68,7 @@ def make_plan(recipe: Recipe) -> Plan:
         pieces = [specs[i : i + size] for i in range(0, len(specs), size)]
         for number, piece in enumerate(pieces):
             name = f"{split}-{number:05d}-of-{len(pieces):05d}"
-            shards.append(Shard(name, split, tuple(piece)))
+            shards.append(Shard(name, split, tuple(_shared(piece, recipe.renderer.reuse))))
     return Plan(recipe, tuple(shards))
 
 
@@ -86,34 +87,62 @@ def _split_specs(recipe: Recipe, split: str) -> list[SceneSpec]:
     ]
 
 
+def deal_track_aims(
+    rng: np.random.Generator, movement: str, count: int
+) -> list[dict[str, Any]]:
+    """Aims of `count` tracks that stay ("S") or move ("D"), every value as often as the others."""
+    columns: dict[str, list[Any]] = {
+        "anchor": _dealt(rng, tuple(ANCHORS), count),
+        "azimuth": _dealt(rng, range(8), count),
+        "elevation": _dealt(rng, range(3), count),
+        "distance": _dealt(rng, range(10), count),
+    }
+    if movement == "D":
+        signs = [(a, e, d) for a in (-1, 1) for e in (-1, 1) for d in (-1, 1)]
+        changes = _dealt(rng, signs, count)
+        columns["speed_m_s"] = _dealt(rng, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), count)
+        columns["change"] = [dict(zip(_ATTRIBUTES, each, strict=True)) for each in changes]
+    return [{key: values[i] for key, values in columns.items()} for i in range(count)]
+
+
+def _dealt(rng: np.random.Generator, values: Sequence[Any], count: int) -> list[Any]:
+    """`count` values, each as often as the others, in random order."""
+    rounds = -(-count // len(values))
+    deck = [value for _ in range(rounds) for value in rng.permutation(len(values))]
+    return [values[i] for i in deck[:count]]
+
+
+def _shared(specs: Sequence[SceneSpec], reuse: int) -> list[SceneSpec]:
+    """Scenes of one shard with geometries dealt to them, so that a track serves `reuse` sources.
+
+    With some six tracks of each kind in a geometry there are enough pairs to choose from, and
+    their impulse responses fit into memory.
+    """
+    if reuse == 1:
+        return list(specs)
+    n_groups = max(1, round(len(specs) / (_SCENES_PER_TRACK * reuse)))
+    found = []
+    for group in np.array_split(np.arange(len(specs)), n_groups):
+        scenes = [specs[i] for i in group]
+        slots = "".join(spec.configuration for spec in scenes)
+        geometry = SharedGeometry(
+            name=scenes[0].scene_id,
+            n_static=max(-(-slots.count("S") // reuse), 2),
+            n_moving=max(-(-slots.count("D") // reuse), 2),
+        )
+        found += [replace(spec, geometry=geometry) for spec in scenes]
+    return found
+
+
 def _deal_aims(
     rng: np.random.Generator, configuration: Configuration, count: int
 ) -> list[dict[str, Any]]:
     """Aims of all scenes of one configuration."""
-
-    def dealt(values: Sequence[Any]) -> list[Any]:
-        """`count` values, each as often as the others, in random order."""
-        rounds = -(-count // len(values))
-        deck = [value for _ in range(rounds) for value in rng.permutation(len(values))]
-        return [values[i] for i in deck[:count]]
-
-    sources = []
-    for movement in configuration:
-        columns: dict[str, list[Any]] = {
-            "anchor": dealt(tuple(ANCHORS)),
-            "azimuth": dealt(range(8)),
-            "elevation": dealt(range(3)),
-            "distance": dealt(range(10)),
-        }
-        if movement == "D":
-            signs = dealt([(a, e, d) for a in (-1, 1) for e in (-1, 1) for d in (-1, 1)])
-            columns["speed_m_s"] = dealt((0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
-            columns["change"] = [dict(zip(_ATTRIBUTES, each, strict=True)) for each in signs]
-        sources.append(columns)
-    pairs = dealt(_pair_aims(configuration))
+    sources = [deal_track_aims(rng, movement, count) for movement in configuration]
+    pairs = _dealt(rng, _pair_aims(configuration), count)
     return [
         {
-            "sources": [{key: values[i] for key, values in each.items()} for each in sources],
+            "sources": [each[i] for each in sources],
             "pair": pairs[i],
         }
         for i in range(count)

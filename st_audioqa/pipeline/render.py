@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -9,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.foa import rotate_yaw
 from st_audioqa.pipeline.draw import Drawn, draw_scene
 from st_audioqa.pipeline.tools import Tools
 from st_audioqa.renderers.checks import check_levels, check_rirs
 from st_audioqa.renderers.crossfade import render
 from st_audioqa.renderers.mix import mix
-from st_audioqa.renderers.rir import listener_rirs, rir_hash
 from st_audioqa.scene import Scene, SceneSpec
-from st_audioqa.seeding import derived_seed
 
 __all__ = ["Produced", "produce", "render_stems"]
 
@@ -78,19 +78,16 @@ def render_stems(drawn: Drawn, tools: Tools) -> tuple[Floats, str]:
     RejectedDraw
         An impulse response is silent or steps abruptly between bins.
     """
-    recipe, scene = tools.recipe, drawn.scene
-    n_taps = round(recipe.renderer.rir_duration_s * scene.sample_rate)
-    stems, all_rirs = [], []
+    scene, checks = drawn.scene, tools.recipe.checks
+    stems, digests = [], []
     for source, waveform in zip(scene.sources, drawn.waveforms, strict=True):
         positions = source.position if source.moving else source.position[:1]
-        seed = derived_seed(scene.seed, "tail", source.index)
-        rirs = listener_rirs(
-            tools.engine, drawn.room, scene.listener, positions, n_taps, seed=seed
-        )
-        check_rirs(rirs, recipe.checks.max_rir_step_db)
-        stems.append(render(waveform, rirs))
-        all_rirs.append(rirs)
-    return np.stack(stems), rir_hash(all_rirs)
+        responses = tools.bank.responses(drawn.room, scene.listener.position, positions)
+        check_rirs(responses.early_energy_db, checks.max_rir_step_db)
+        heard = render(waveform, responses.rirs)
+        stems.append(rotate_yaw(heard, scene.listener.yaw_deg))
+        digests.append(responses.digest)
+    return np.stack(stems), hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _render(drawn: Drawn, tools: Tools) -> tuple[Scene, Floats]:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.errors import MissingPackageError, UserError
 from st_audioqa.events.library import LIBRARIES, EventLibrary
 from st_audioqa.recipes import Recipe
+from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.renderers.engine import ENGINES, RIREngine
 from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
 
 __all__ = ["Tools", "open_tools", "resolve"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tools:
     """What draws and renders the scenes of one recipe."""
 
     recipe: Recipe
     provider: RoomProvider
     library: EventLibrary
-    engine: RIREngine
+    bank: RIRBank
+
+    @property
+    def engine(self) -> RIREngine:
+        """The engine behind the bank."""
+        return self.bank.engine
 
 
 def resolve(recipe: Recipe) -> tuple[Recipe, str]:
@@ -48,8 +56,14 @@ def resolve(recipe: Recipe) -> tuple[Recipe, str]:
     return built_in.model_copy(update={"rooms": rooms}), sentence
 
 
-def open_tools(recipe: Recipe) -> Tools:
+def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     """Tools for a resolved recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    rir_cache : Path, optional
+        Folder that keeps impulse responses between runs.
 
     Raises
     ------
@@ -74,7 +88,8 @@ def open_tools(recipe: Recipe) -> Tools:
             "take another engine, or set rooms.options to shapes = ['shoebox'] and "
             "furniture = [0, 0]."
         )
-    return Tools(recipe, provider, library, engine)
+    n_samples = round(recipe.renderer.rir_duration_s * SAMPLE_RATE)
+    return Tools(recipe, provider, library, RIRBank(engine, n_samples, folder=rir_cache))
 
 
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:

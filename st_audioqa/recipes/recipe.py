@@ -107,6 +107,9 @@ class RendererRecipe(_Section):
     preset: str = "default"
     crossfade: Literal["plain"] = "plain"
     rir_duration_s: float = Field(1.0, ge=0.05, le=5)
+    reuse: int = Field(1, ge=1, le=1000)
+    """Sources that the impulse responses of one trajectory serve, on average and within one
+    shard; their scenes have room and listener's place in common. 1 gives every scene its own."""
     gain_db: float = Field(0.0, ge=-60, le=60)
     """The gain of every scene; lowered where a scene would clip."""
 

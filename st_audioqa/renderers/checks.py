@@ -41,14 +41,15 @@ def early_energy_db(rirs: NDArray[np.floating]) -> Floats:
         return np.asarray(10.0 * np.log10((w**2 * early).sum(axis=1)))
 
 
-def check_rirs(rirs: NDArray[np.floating], max_step_db: float) -> None:
+def check_rirs(energy_db: NDArray[np.floating], max_step_db: float) -> None:
     """Impulse responses of one trajectory: none silent, no jump between adjacent bins.
 
-    The step between bins k and k + 1 is |E[k + 1] - E[k]|, E being `early_energy_db`.
+    The step between bins k and k + 1 is |E[k + 1] - E[k]|.
 
     Parameters
     ----------
-    rirs : ndarray [shape=(n_positions, 4, n)]
+    energy_db : ndarray [shape=(n_positions,)]
+        Their `early_energy_db`, E.
     max_step_db : float
 
     Raises
@@ -56,7 +57,6 @@ def check_rirs(rirs: NDArray[np.floating], max_step_db: float) -> None:
     RejectedDraw
         "silent_rir" or "unstable_rir".
     """
-    energy_db = early_energy_db(rirs)
     if not np.isfinite(energy_db).all():
         raise RejectedDraw("silent_rir", f"bin {np.argmin(np.isfinite(energy_db))}")
     steps = np.abs(np.diff(energy_db))

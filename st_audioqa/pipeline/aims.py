@@ -1,0 +1,155 @@
+"""Reaching for aims: which tracks of a scene meet most of what its plan wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from st_audioqa.conventions import (
+    ANCHORS,
+    LEVEL_ELEVATION_DEG,
+    N_BINS,
+    azimuth_change_deg,
+    distance_bin,
+    elevation_class,
+    sector,
+    wrap_deg,
+)
+from st_audioqa.errors import RejectedDraw
+from st_audioqa.pipeline.tracks import Tracks
+
+__all__ = ["choose", "track_score"]
+
+Floats = NDArray[np.floating]
+
+_CENTRE_BIN = {anchor: bins[len(bins) // 2] for anchor, bins in ANCHORS.items()}
+
+
+def choose(
+    tracks: Sequence[Tracks],
+    aims: Mapping[str, Any],
+    rng: np.random.Generator,
+    *,
+    rank: int = 0,
+    tie: float = 0.01,
+) -> tuple[list[int], float]:
+    """Which track each source takes, and the yaw of the listener.
+
+    The yaw brings the first source into the sector it aims at; jitter keeps it off the centre.
+
+    Parameters
+    ----------
+    tracks : sequence of Tracks
+        Those each source can take; two sources never take the same path.
+    aims : mapping
+        Of the scene (see `pipeline.plan`).
+    rng : Generator
+    rank : int
+        0 takes the tracks that meet most aims together, 1 the second best, and so on; after the
+        last it begins again.
+    tie : float
+        Most points that chance adds to a choice; an aim is worth 1 to 6.
+
+    Returns
+    -------
+    chosen : list of int
+    yaw_deg : float
+
+    Raises
+    ------
+    RejectedDraw
+        There is one path for two sources.
+    """
+    jitter = float(rng.uniform(-16.0, 16.0))
+    first_aims = aims["sources"][0]
+    first = tracks[0]
+    at = _CENTRE_BIN[first_aims["anchor"]]
+    yaw = wrap_deg(first.azimuth_deg[:, at] - 45.0 * first_aims["azimuth"] - jitter)
+    score = track_score(first, first_aims)
+    if len(tracks) == 1:
+        score = score + rng.uniform(0, tie, size=len(score))
+        best = int(_ranked(score, rank))
+        return [best], float(np.float32(yaw[best]))
+
+    second = tracks[1]
+    second_aims = aims["sources"][1]
+    total = score[:, None] + track_score(second, second_aims)
+    at = _CENTRE_BIN[second_aims["anchor"]]
+    sectors = sector(wrap_deg(second.azimuth_deg[None, :, at] - yaw[:, None]))
+    total += 1.0 * (sectors == second_aims["azimuth"])
+    if aims["pair"]:
+        total += 6.0 * _pair_met(first, second, yaw, aims["pair"])
+    total += rng.uniform(0, tie, size=total.shape)
+    if first is second:
+        total[first.path[:, None] == second.path[None]] = -np.inf
+        if not np.isfinite(total).any():
+            raise RejectedDraw("too_few_tracks", "two sources, and one path to share")
+    one, other = divmod(_ranked(total.ravel(), rank), total.shape[1])
+    return [one, other], float(np.float32(yaw[one]))
+
+
+def _ranked(scores: Floats, rank: int) -> int:
+    """Index of the score that is `rank` places below the best."""
+    order = np.argsort(-scores[np.isfinite(scores)], kind="stable")
+    return int(np.flatnonzero(np.isfinite(scores))[order[rank % len(order)]])
+
+
+def track_score(tracks: Tracks, aims: Mapping[str, Any]) -> Floats:
+    """Points for each aim a candidate meets: distance 3, the others 2, a near speed less."""
+    at = _CENTRE_BIN[aims["anchor"]]
+    elevation = tracks.elevation_deg[:, at]
+    inside = np.abs(np.abs(elevation) - LEVEL_ELEVATION_DEG) > 4.0
+    score = 2.0 * ((elevation_class(elevation) == aims["elevation"]) & inside)
+    score += 3.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
+    if "change" in aims:
+        for attribute, (change, least) in _changes(tracks).items():
+            wanted = aims["change"][attribute]
+            score += 2.0 * ((np.sign(change) == wanted) & (np.abs(change) > least))
+        speed = np.array([motion["speed_m_s"] for motion in tracks.motions])
+        score += np.clip(1.5 - np.abs(speed - aims["speed_m_s"]) / 0.1, 0.0, 1.5)
+    return score
+
+
+def _changes(tracks: Tracks) -> dict[str, tuple[Floats, float]]:
+    """Change from the first to the last bin, and the least that is clearly one."""
+    swept = azimuth_change_deg(tracks.azimuth_deg)[:, -1]
+    risen = tracks.elevation_deg[:, -1] - tracks.elevation_deg[:, 0]
+    receded = tracks.distance_m[:, -1] - tracks.distance_m[:, 0]
+    return {"azimuth": (swept, 24.0), "elevation": (risen, 12.0), "distance": (receded, 0.6)}
+
+
+def _pair_met(
+    first: Tracks, second: Tracks, yaw: Floats, aim: Mapping[str, str]
+) -> NDArray[np.bool_]:
+    """Which pairs meet the aim of their pair [shape=(n_first, n_second)]."""
+    attribute = aim["attribute"]
+    if aim["kind"] == "share":
+        at = _CENTRE_BIN[aim["anchor"]]
+        if attribute == "azimuth":
+            turned = wrap_deg(first.azimuth_deg[:, at] - yaw)
+            other = wrap_deg(second.azimuth_deg[None, :, at] - yaw[:, None])
+            return np.asarray(sector(turned)[:, None] == sector(other))
+        if attribute == "elevation":
+            classes = [elevation_class(each.elevation_deg[:, at]) for each in (first, second)]
+        else:
+            classes = [distance_bin(each.distance_m[:, at]) for each in (first, second)]
+        return np.asarray(classes[0][:, None] == classes[1][None])
+    start, end = (_relation(first, second, attribute, b) for b in (1, N_BINS - 2))
+    return np.asarray(start * end < 0)
+
+
+def _relation(first: Tracks, second: Tracks, attribute: str, at: int) -> Floats:
+    """Sign of the difference between two sources in one bin, 0 where it is not clear."""
+    if attribute == "azimuth":
+        difference = wrap_deg(first.azimuth_deg[:, None, at] - second.azimuth_deg[None, :, at])
+        clear = (np.abs(difference) > 15.0) & (np.abs(difference) < 165.0)
+    elif attribute == "elevation":
+        difference = first.elevation_deg[:, None, at] - second.elevation_deg[None, :, at]
+        clear = np.abs(difference) > 8.0
+    else:
+        difference = first.distance_m[:, None, at] - second.distance_m[None, :, at]
+        clear = np.abs(difference) > 0.4
+    return np.sign(difference) * clear
