@@ -14,8 +14,9 @@ from st_audioqa.errors import UserError
 from st_audioqa.events.labels import related, spoken_name
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.templates import QuestionEngine, load_families
-from st_audioqa.templates.balance import Candidate, balanced
+from st_audioqa.templates.balance import balanced, fair_shares
 from st_audioqa.templates.family import parse_family
+from st_audioqa.templates.pairing import absent_in
 
 WINDOW = {"beginning": range(4), "middle": range(18, 22), "end": range(36, 40)}
 SECTOR_CENTRES = {
@@ -441,60 +442,128 @@ def test_a_relation_that_turns_is_as_often_denied_in_each_way(asked):
     assert max(ways.values()) < 2.5 * min(ways.values())
 
 
-def some(scenes, role, **more):
-    return [Candidate((s, role), role, s, **more) for s in scenes]
+def rows(scenes, role, stratum=0, variety=0):
+    return [(scene, role, stratum, variety) for scene in scenes]
 
 
-def test_balance_takes_turns_and_respects_the_limit_per_scene():
+def kept_of(candidates, per_scene=1, n_roles=2, most=None):
+    """Kept rows as (scene, role, stratum, variety)."""
+    columns = np.array(candidates, dtype=np.int64).reshape(-1, 4).T
     rng = np.random.default_rng(0)
-    kept = balanced([*some(range(20), "yes"), *some(range(20), "no")], 1, rng)
-    assert Counter(role for _, role in kept) == {"yes": 10, "no": 10}
-    assert len({scene for scene, _ in kept}) == 20
-    kept = balanced([*some(range(50), "a"), *some(range(3), "b")], 1, rng)
-    assert Counter(role for _, role in kept) == {"a": 3, "b": 3}
-    assert balanced([], 2, rng) == []
+    kept = balanced(*columns, n_roles=n_roles, per_scene=per_scene, rng=rng, most=most)
+    assert (np.diff(kept) > 0).all()
+    return [tuple(map(int, columns[:, i])) for i in kept]
+
+
+def test_balance_keeps_equal_numbers_and_respects_the_limit_per_scene():
+    kept = kept_of([*rows(range(20), 0), *rows(range(20), 1)])
+    assert Counter(role for _, role, _, _ in kept) == {0: 10, 1: 10}
+    assert len({scene for scene, *_ in kept}) == 20
+    kept = kept_of([*rows(range(50), 0), *rows(range(3), 1)])
+    assert Counter(role for _, role, _, _ in kept) == {0: 3, 1: 3}
+    assert kept_of([]) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_balance_never_breaks_its_rules(seed):
+    rng = np.random.default_rng(seed)
+    n_roles, per_scene = int(rng.integers(2, 6)), int(rng.integers(1, 4))
+    candidates = [
+        (int(rng.integers(60)), int(role), int(rng.integers(4)), int(rng.integers(3)))
+        for role in rng.choice(n_roles, size=400, p=rng.dirichlet(np.ones(n_roles)))
+    ]
+    kept = kept_of(candidates, per_scene, n_roles)
+    assert max(Counter(scene for scene, *_ in kept).values()) <= per_scene
+    cells = Counter((stratum, role) for _, role, stratum, _ in kept)
+    if len(kept) > n_roles:
+        for stratum in {stratum for stratum, _ in cells}:
+            assert len({cells[stratum, role] for role in range(n_roles)}) == 1
 
 
 def test_balance_holds_in_every_stratum_and_drops_those_without_an_answer():
-    rng = np.random.default_rng(0)
-    near = [*some(range(9), "yes", stratum="near"), *some(range(9, 12), "no", stratum="near")]
-    far = some(range(20, 29), "yes", stratum="far")
-    kept = balanced(near + far, 1, rng)
-    assert Counter(role for _, role in kept) == {"yes": 3, "no": 3}
-    assert all(scene < 20 for scene, _ in kept)
+    near = [*rows(range(9), 0, 1), *rows(range(9, 12), 1, 1)]
+    kept = kept_of(near + rows(range(20, 29), 0, 2))
+    assert Counter(role for _, role, _, _ in kept) == {0: 3, 1: 3}
+    assert all(scene < 20 for scene, *_ in kept)
 
 
 def test_balance_keeps_one_of_each_where_nothing_is_complete():
-    rng = np.random.default_rng(0)
-    near, far = some(range(5), "yes", stratum="near"), some(range(5, 9), "no", stratum="far")
-    assert Counter(role for _, role in balanced(near + far, 1, rng)) == {"yes": 1, "no": 1}
-    assert Counter(role for _, role in balanced(near[:3], 1, rng)) == {"yes": 3}
-    assert len(balanced(near[:3], 1, rng, roles=("yes", "no"))) == 1
+    near, far = rows(range(5), 0, 1), rows(range(5, 9), 1, 2)
+    assert Counter(role for _, role, _, _ in kept_of(near + far)) == {0: 1, 1: 1}
+    assert len(kept_of(near[:3])) == 1
+    assert len(kept_of(near[:3], n_roles=1)) == 3
 
 
-def test_strata_take_turns():
-    rng = np.random.default_rng(0)
-    both = [
-        c
-        for s in range(40)
-        for stratum in ("higher", "lower")
-        for role in ("yes", "no")
-        for c in [Candidate((s, stratum, role), role, s, stratum)]
-    ]
-    kept = Counter((stratum, role) for _, stratum, role in balanced(both, 1, rng))
+def test_strata_that_offer_the_same_get_the_same():
+    both = [(s, role, stratum, 0) for s in range(40) for stratum in (0, 1) for role in (0, 1)]
+    kept = Counter((stratum, role) for _, role, stratum, _ in kept_of(both))
     assert set(kept.values()) == {10}
 
 
 def test_balance_spreads_varieties():
-    rng = np.random.default_rng(0)
     ways = [
-        c
-        for k in range(3)
-        for c in some(range(40 * k, 40 * k + 40 // (k + 1)), "no", variety=k)
+        each for k in range(3) for each in rows(range(40 * k, 40 * k + 40 // (k + 1)), 0, 0, k)
     ]
-    kept = balanced([*ways, *some(range(200, 230), "yes")], 1, rng)
-    counts = Counter(scene // 40 for scene, role in kept if role == "no")
+    kept = kept_of([*ways, *rows(range(200, 230), 1)])
+    counts = Counter(scene // 40 for scene, role, _, _ in kept if role == 0)
     assert counts == {0: 10, 1: 10, 2: 10}
+
+
+def test_balance_keeps_no_more_than_wanted_and_shares_it_among_strata():
+    both = [(s, s % 2, stratum, 0) for stratum in (0, 1, 2) for s in range(40 * stratum + 40)]
+    kept = Counter((stratum, role) for _, role, stratum, _ in kept_of(both, 3, most=36))
+    assert set(kept.values()) == {6}
+    assert len(kept) == 6
+
+
+def test_fair_shares_fill_up_the_small_and_even_out_the_rest():
+    assert fair_shares(np.array([3, 100, 50]), 63).tolist() == [3, 30, 30]
+    assert fair_shares(np.array([3, 4]), 63).tolist() == [3, 4]
+    assert fair_shares(np.array([5, 5, 5]), 4).sum() == 4
+    assert fair_shares(np.array([0, 0]), 9).tolist() == [0, 0]
+
+
+def test_every_event_is_given_a_scene_without_it_and_every_scene_as_many_events_as_it_has():
+    rng = np.random.default_rng(0)
+    present = np.sort(rng.integers(0, 40, size=(500, 2)), axis=1)
+    scene, event = np.repeat(np.arange(500), 2), present.ravel()
+    conflict = np.abs(np.subtract.outer(np.arange(40), np.arange(40))) <= 2
+    given = absent_in(scene, event, present, conflict, np.random.default_rng(1))
+    assert (given >= 0).all()
+    assert not conflict[event[:, None], present[given]].any()
+    np.testing.assert_array_equal(np.bincount(given), np.bincount(scene))
+    assert len(set(zip(event.tolist(), given.tolist(), strict=True))) == len(event)
+
+
+def test_an_event_that_is_everywhere_is_given_no_scene():
+    everywhere = np.zeros((6, 1), dtype=np.int64)
+    given = absent_in(
+        np.arange(6),
+        np.zeros(6, np.int64),
+        everywhere,
+        np.ones((1, 1), bool),
+        np.random.default_rng(0),
+    )
+    assert (given == -1).all()
+
+
+def test_no_more_questions_than_wanted_and_answers_stay_even(planned):
+    scenes = list(planned.scenes("train"))
+    free = QuestionEngine(QuestionsRecipe(), spoken_name, related).ask(scenes, 3)
+    wanted = {"A": 300, "B": 500, "C": 10_000}
+    guards = QuestionsRecipe(most={"train": wanted, "test": {"A": 1}})
+    asked = QuestionEngine(guards, spoken_name, related).ask(scenes, 3)
+    had, have = (Counter(each.type for each in questions) for questions in (free, asked))
+    assert have["C"] == had["C"] < 10_000
+    for type_ in "AB":
+        assert 0.7 * wanted[type_] <= have[type_] <= wanted[type_] < had[type_]
+    groups = defaultdict(Counter)
+    for question in asked:
+        if question.answer_kind == "yes_no":
+            groups[question.template_id, question.anchor, question.configuration][
+                question.answer
+            ] += 1
+    assert all(each["yes"] == each["no"] for each in groups.values())
 
 
 GOOD = """

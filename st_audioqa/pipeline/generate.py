@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from st_audioqa.corpus.audio import encode_flac
 from st_audioqa.corpus.card import write_card
 from st_audioqa.corpus.manifest import Manifest, ShardEntry, library_versions
-from st_audioqa.corpus.reader import SCENE_COLUMNS
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
     SCENES_SCHEMA,
     question_to_row,
-    scene_from_row,
     scene_to_row,
 )
-from st_audioqa.corpus.shards import file_sha256, read_rows, write_shard
+from st_audioqa.corpus.shards import file_sha256, write_shard
+from st_audioqa.corpus.tables import scene_tables
+from st_audioqa.errors import UserError
 from st_audioqa.events.labels import related, spoken_name
 from st_audioqa.execution.local import run_tasks
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
@@ -88,23 +91,27 @@ def render_scenes(
             work.mark(shard, len(shard.scenes), rejections)
 
 
-def ask_questions(folder: Path, recipe: Recipe, scenes: list[ShardEntry]) -> list[ShardEntry]:
-    """Writes the `qa` shards of a corpus from its `scenes` shards."""
+def ask_questions(
+    folder: Path, recipe: Recipe, scenes: list[ShardEntry]
+) -> tuple[list[ShardEntry], Mapping[str, str]]:
+    """Writes the `qa` shards of a corpus from its `scenes` shards.
+
+    Returns
+    -------
+    entries : list of ShardEntry
+    refused : mapping
+        Scenes whose tracks cannot be used and which have no questions, and why.
+    """
     engine = question_engine(recipe)
-    asked = {}
+    entries: list[ShardEntry] = []
+    refused: dict[str, str] = {}
     for split in sorted({entry.split for entry in scenes}):
-        drawn = [
-            scene_from_row(row)
-            for entry in scenes
-            if entry.split == split
-            for row in read_rows(folder / entry.path, SCENE_COLUMNS)
-        ]
-        asked[split] = engine.ask(drawn, recipe.seed)
-    return [
-        entry
-        for split, questions in asked.items()
-        for entry in _write_questions(folder, split, questions)
-    ]
+        paths = [folder / entry.path for entry in scenes if entry.split == split]
+        tables = (table for path in paths for table in scene_tables(path))
+        chosen = engine.choose(tables, recipe.seed)
+        refused |= chosen.naming.facts.refused
+        entries += _write_questions(folder, split, engine.word(chosen), len(chosen))
+    return entries, refused
 
 
 def question_engine(recipe: Recipe) -> QuestionEngine:
@@ -134,14 +141,21 @@ def ask_again(folder: Path) -> Manifest:
 
 
 def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
-    qa = ask_questions(folder, manifest.recipe, manifest.scenes)
+    qa, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
     counts: Counter[str] = Counter()
     for entry in qa:
-        for row in read_rows(folder / entry.path, ["split", "family"]):
-            counts[f"{row['split']}/{row['family']}"] += 1
+        families = pq.read_table(folder / entry.path, columns=["family"]).column("family")
+        for each in families.value_counts().to_pylist():
+            counts[f"{entry.split}/{each['values']}"] += each["counts"]
     manifest = manifest.model_copy(update={"qa": qa, "questions": dict(sorted(counts.items()))})
     write_card(folder, manifest)
     manifest.save(folder)
+    if refused:
+        first = "; ".join(f"{scene}: {why}" for scene, why in list(refused.items())[:5])
+        raise UserError(
+            f"{len(refused)} scenes have tracks that cannot be used and are not asked about "
+            f"({first}): make their shards again. All other questions are written."
+        )
     return manifest
 
 
@@ -196,12 +210,14 @@ def _manifest(
     )
 
 
-def _write_questions(folder: Path, split: str, questions: list[Question]) -> list[ShardEntry]:
-    size = _QUESTIONS_PER_SHARD
-    pieces = [questions[i : i + size] for i in range(0, len(questions), size)] or [[]]
+def _write_questions(
+    folder: Path, split: str, questions: Iterator[Question], total: int
+) -> list[ShardEntry]:
+    n_shards = max(-(-total // _QUESTIONS_PER_SHARD), 1)
     entries = []
-    for number, piece in enumerate(pieces):
-        path = f"qa/{split}-{number:05d}-of-{len(pieces):05d}.parquet"
+    for number in range(n_shards):
+        path = f"qa/{split}-{number:05d}-of-{n_shards:05d}.parquet"
+        piece = itertools.islice(questions, _QUESTIONS_PER_SHARD)
         rows = [question_to_row(question) for question in piece]
         write_shard(folder / path, rows, QA_SCHEMA, _QUESTIONS_PER_ROW_GROUP)
         entries.append(

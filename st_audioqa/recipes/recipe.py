@@ -147,6 +147,9 @@ class QuestionsRecipe(_Section):
     """Azimuth is asked about only where the source is not nearly overhead or underfoot."""
     min_active_bins: int = Field(2, ge=1, le=4)
     """Bins of an anchor window in which a source must sound to be asked about there."""
+    most: dict[str, dict[Literal["A", "B", "C"], Count]] = {}
+    """Most questions per split and type; kinds share them evenly. As many as can be asked with
+    even answers where left out."""
 
     def min_change(self, attribute: str) -> float:
         """Least change of azimuth (deg), elevation (deg) or distance (m) that is asked about."""

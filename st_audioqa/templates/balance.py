@@ -2,115 +2,171 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Candidate", "balanced"]
+__all__ = ["balanced", "fair_shares"]
 
-T = TypeVar("T")
+Ints = NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class Candidate(Generic[T]):
-    """Something that can be kept."""
-
-    item: T
-    role: Hashable
-    """The answer: equally often each."""
-    scene: Hashable
-    """What `per_scene` counts."""
-    stratum: Hashable = ""
-    """What is known beside the answer, such as a place that the wording names: answers come
-    equally often for each."""
-    variety: Hashable = ""
-    """Ways to be this answer: as even as they come."""
+_TURNS = 8
+"""Turns in which a stratum takes what it can have at most; smaller ones follow at the end."""
+_SPARE = 8
+"""Rows of a cell that are looked at, for every row it can have."""
 
 
 def balanced(
-    candidates: Sequence[Candidate[T]],
+    scene: Ints,
+    role: Ints,
+    stratum: Ints,
+    variety: Ints,
+    *,
+    n_roles: int,
     per_scene: int,
     rng: np.random.Generator,
-    roles: Collection[Hashable] = (),
-) -> list[T]:
-    """As many candidates of every role in every stratum, and at most `per_scene` of a scene.
+    most: int | None = None,
+) -> Ints:
+    """Rows to keep: as many of every role in every stratum, at most `per_scene` of a scene.
 
-    Strata take turns, the one that has least first; in a turn every role of the stratum gets
-    one candidate, or none does and the stratum is through. A role takes the variety it has least
-    of, and first from scenes that offer nothing scarcer. So no role, stratum or variety tells
-    another. Where no stratum has all roles, each role keeps one candidate. The order of the
-    result is that of the candidates.
+    Cells (a role in a stratum) take turns, the scarcest first. A cell takes varieties by turns,
+    and first from scenes that offer least that is scarce. After a turn all cells of a stratum are
+    cut to the shortest; a stratum that falls short tries smaller turns and then is through. So no
+    role, stratum or variety tells another. Where no stratum has all roles, each role keeps one
+    row.
 
     Parameters
     ----------
-    roles : collection
-        All roles there could be; those that occur if left out.
+    scene : ndarray [shape=(n,)]
+        What `per_scene` counts.
+    role : ndarray [shape=(n,)]
+        The answer: equally often each, from 0 to n_roles - 1.
+    stratum : ndarray [shape=(n,)]
+        What is known beside the answer: answers come equally often for each.
+    variety : ndarray [shape=(n,)]
+        Ways to be this answer: as even as they come.
+    n_roles : int
+    per_scene : int
+    rng : Generator
+    most : int, optional
+        Rows to keep at most, shared evenly among strata.
+
+    Returns
+    -------
+    ndarray [shape=(k,)]
+        Sorted.
     """
-    supply = Counter((each.stratum, each.role) for each in candidates)
-    offers: dict[Hashable, list[int]] = defaultdict(list)
-    for each in candidates:
-        offers[each.scene].append(supply[each.stratum, each.role])
-    # The sum rises with every scarce thing that the scene offers beside the candidate.
-    contested = {
-        scene: sum(1.0 / count for count in counts) for scene, counts in offers.items()
-    }
-    shuffled = rng.permutation(len(candidates)).tolist()
-    shuffled.sort(key=lambda i: contested[candidates[i].scene], reverse=True)
-    queues: dict[Hashable, dict[Hashable, dict[Hashable, list[int]]]] = {}
-    for i in shuffled:
-        each = candidates[i]
-        by_role = queues.setdefault(each.stratum, {}).setdefault(each.role, {})
-        by_role.setdefault(each.variety, []).append(i)
+    if len(scene) == 0 or n_roles == 0:
+        return np.zeros(0, dtype=np.int64)
+    strata, stratum = np.unique(stratum, return_inverse=True)
+    _, scene = np.unique(scene, return_inverse=True)
+    _, variety = np.unique(variety, return_inverse=True)
+    cell = stratum * n_roles + role
+    supply = np.bincount(cell, minlength=len(strata) * n_roles)
+    order = _preference(scene, cell, variety, supply, rng)
+    rows_of = np.split(order, np.cumsum(supply)[:-1])
 
-    names = sorted(set(roles) | {each.role for each in candidates}, key=str)
-    taken: Counter[Hashable] = Counter()
-    had: Counter[Hashable] = Counter()
-
-    def choose(stratum: Hashable, role: Hashable) -> int | None:
-        """One candidate of a role, or None where it has none left."""
-        varieties = queues[stratum].get(role, {})
-        for variety in sorted(varieties, key=lambda each: (had[role, each], str(each))):
-            queue = varieties[variety]
-            while queue:
-                i = queue.pop()
-                if taken[candidates[i].scene] < per_scene:
-                    taken[candidates[i].scene] += 1
-                    had[role, variety] += 1
-                    return i
-        return None
-
-    kept: list[int] = []
-    turns = dict.fromkeys(queues, 0)
-    order = {each: (_scarcest(queues[each], names), str(each)) for each in queues}
-    still = set(queues)
-    while still:
-        stratum = min(still, key=lambda each: (turns[each], order[each]))
-        turn = [choose(stratum, role) for role in names]
-        chosen = [i for i in turn if i is not None]
-        if len(chosen) == len(names):
-            kept += chosen
-            turns[stratum] += 1
-            continue
-        still.remove(stratum)
-        for i in chosen:  # given back, for other strata and for the case that nothing is kept
-            each = candidates[i]
-            taken[each.scene] -= 1
-            had[each.role, each.variety] -= 1
-            queues[stratum][each.role][each.variety].append(i)
-    if not kept:
-        for which in rng.permutation(len(names)):
-            role = names[which]
-            found = (choose(stratum, role) for stratum in queues)
-            kept += list(itertools.islice((i for i in found if i is not None), 1))
-    return [candidates[i].item for i in sorted(kept)]
+    target = supply.reshape(len(strata), n_roles).min(axis=1)
+    if most is not None:
+        target = fair_shares(target, most // n_roles)
+    # What stands far behind in a long cell is never reached.
+    rows_of = [rows[: _SPARE * (target[i // n_roles] + 8)] for i, rows in enumerate(rows_of)]
+    kept: list[Ints] = [np.zeros(0, dtype=np.int64) for _ in rows_of]
+    used = np.zeros(int(scene.max()) + 1, dtype=np.int64)
+    step = np.maximum(target // _TURNS, 1)
+    cells = np.argsort(supply, kind="stable")
+    while (target > 0).any():
+        before = np.array([len(each) for each in kept[::n_roles]])
+        for which in cells[target[cells // n_roles] > 0]:
+            stratum_ = which // n_roles
+            wanted = min(step[stratum_], target[stratum_])
+            more = _available(rows_of[which], kept[which], scene, used, per_scene)[:wanted]
+            kept[which] = np.concatenate([kept[which], more])
+            np.add.at(used, scene[more], 1)
+        for stratum_ in np.flatnonzero(target > 0):
+            own = range(stratum_ * n_roles, (stratum_ + 1) * n_roles)
+            shortest = min(len(kept[each]) for each in own)
+            for each in own:
+                np.subtract.at(used, scene[kept[each][shortest:]], 1)
+                kept[each] = kept[each][:shortest]
+            gained = shortest - before[stratum_]
+            target[stratum_] -= gained
+            if gained < step[stratum_]:
+                through = step[stratum_] == 1
+                target[stratum_] = 0 if through else target[stratum_]
+                step[stratum_] = max(step[stratum_] // 2, 1)
+    found = np.concatenate(kept)
+    if len(found) == 0 and most is None:
+        found = _one_of_each(rng.permutation(len(scene)), scene, role, per_scene)
+    return np.sort(found)
 
 
-def _scarcest(
-    offered: dict[Hashable, dict[Hashable, list[int]]], roles: Sequence[Hashable]
-) -> int:
-    """How many candidates the scarcest role has in a stratum."""
-    return min(sum(map(len, offered.get(role, {}).values())) for role in roles)
+def fair_shares(supply: Ints, total: int) -> Ints:
+    """`total` dealt out so that all get the same, and what one cannot use goes to the others.
+
+    Parameters
+    ----------
+    supply : ndarray [shape=(n,)]
+        Most that each can use.
+    total : int
+
+    Returns
+    -------
+    ndarray [shape=(n,)]
+        Sums to the smaller of `total` and the sum of `supply`.
+    """
+    supply = np.asarray(supply, dtype=np.int64)
+    share = np.zeros_like(supply)
+    left = min(int(total), int(supply.sum()))
+    while left > 0:
+        open_ = np.flatnonzero(share < supply)
+        if left < len(open_):
+            share[open_[:left]] += 1
+            break
+        step = np.minimum(supply[open_] - share[open_], left // len(open_))
+        share[open_] += step
+        left -= int(step.sum())
+    return share
+
+
+def _preference(
+    scene: Ints, cell: Ints, variety: Ints, supply: Ints, rng: np.random.Generator
+) -> Ints:
+    """All rows sorted by cell, and within a cell in the order in which they should be taken."""
+    # The sum rises with every scarce thing that a scene offers.
+    contested = np.bincount(scene, weights=1.0 / supply[cell])[scene]
+    chance = rng.permutation(len(scene))
+    by_variety = np.lexsort((chance, contested, variety, cell))
+    turn = np.empty(len(scene), dtype=np.int64)
+    turn[by_variety] = _ranks(cell[by_variety], variety[by_variety])
+    return np.lexsort((chance, turn, cell))
+
+
+def _ranks(*keys: Ints) -> Ints:
+    """Number of each row within its run of equal keys; rows are sorted by the keys."""
+    n = len(keys[0])
+    new = np.ones(n, dtype=bool)
+    new[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    starts = np.flatnonzero(new)
+    return np.arange(n) - np.repeat(starts, np.diff(np.append(starts, n)))
+
+
+def _available(rows: Ints, kept: Ints, scene: Ints, used: Ints, per_scene: int) -> Ints:
+    """Rows that are not kept and whose scenes have room, in their order."""
+    if len(kept):
+        rows = rows[~np.isin(rows, kept)]
+    rows = rows[used[scene[rows]] < per_scene]
+    by_scene = np.argsort(scene[rows], kind="stable")
+    rank = np.empty(len(rows), dtype=np.int64)
+    rank[by_scene] = _ranks(scene[rows][by_scene])
+    return rows[used[scene[rows]] + rank < per_scene]
+
+
+def _one_of_each(order: Ints, scene: Ints, role: Ints, per_scene: int) -> Ints:
+    """One row of every role there is, scenes allowing."""
+    used = np.zeros(int(scene.max()) + 1, dtype=np.int64)
+    found: dict[int, int] = {}
+    for row in order:
+        if role[row] not in found and used[scene[row]] < per_scene:
+            found[int(role[row])] = int(row)
+            used[scene[row]] += 1
+    return np.array(sorted(found.values()), dtype=np.int64)

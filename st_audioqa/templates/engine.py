@@ -3,32 +3,67 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from st_audioqa.conventions import CONFIGURATIONS
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene import Question, Scene
+from st_audioqa.scene_table import SceneTable
 from st_audioqa.seeding import generator
-from st_audioqa.templates.balance import Candidate, balanced
-from st_audioqa.templates.facts import SceneFacts, SourceFacts
-from st_audioqa.templates.family import ANCHOR_WORDS, Family, Kind, load_families
-from st_audioqa.templates.rules import CHANGES, MOTION, RULES, SOURCE_ROLES, YES_NO, Asked
+from st_audioqa.templates.balance import balanced, fair_shares
+from st_audioqa.templates.facts import Facts
+from st_audioqa.templates.family import Family, Kind, load_families
+from st_audioqa.templates.naming import Naming
+from st_audioqa.templates.pairing import absent_in
+from st_audioqa.templates.rules import RULES, YES_NO, Asked
+from st_audioqa.templates.wording import Batch, Writer
 
-__all__ = ["QuestionEngine"]
+__all__ = ["Chosen", "QuestionEngine"]
+
+Ints = NDArray[np.int64]
+
+_FEW_ANSWERS = {
+    "yes_no",
+    "motion",
+    "source",
+    "azimuth_change",
+    "elevation_change",
+    "distance_change",
+}
+"""Answer kinds of which every answer has to come up. Of sectors and distances some may be out of
+reach in a small corpus; the others still count."""
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A question that was kept, before it has its number."""
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Questions among which answers are balanced: one kind, one anchor, one case or all."""
 
-    scene: int
     family: str
     kind: Kind
     anchor: str
+    case: str
     asked: Asked
-    paraphrase: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """All questions of a split, before they are worded, sorted by scene and number."""
+
+    naming: Naming
+    batches: tuple[Batch, ...]
+    batch: Ints
+    """[shape=(n,)]"""
+    row: Ints
+    """[shape=(n,)] within its batch"""
+    number: Ints
+    """[shape=(n,)] within its scene"""
+
+    def __len__(self) -> int:
+        return len(self.batch)
 
 
 class QuestionEngine:
@@ -37,7 +72,7 @@ class QuestionEngine:
     Parameters
     ----------
     guards : QuestionsRecipe
-        Guard bands: what makes an answer clear.
+        Guard bands: what makes an answer clear; and how many questions are wanted.
     spoken_name : callable
         Display name of a label -> how it is spoken in a question.
     related : callable
@@ -59,162 +94,146 @@ class QuestionEngine:
         self._families = tuple(load_families() if families is None else families)
 
     def ask(self, scenes: Iterable[Scene], seed: int) -> list[Question]:
-        """Questions of one split, sorted by scene.
+        """Questions of the scenes of one split, sorted by scene.
 
-        Everything random comes from `seed` and the names of kind, anchor, case and scene. The
-        numbers within a scene are in random order, so that none tells its answer.
+        Everything random comes from `seed` and the names of kind, anchor, case and split. The
+        numbers within a scene are in random order, so that none tells its answer. Scenes whose
+        tracks cannot be used have no questions (`SceneTable.of` names them).
         """
-        facts = [self._facts(scene) for scene in scenes]
-        chosen: list[_Chosen] = []
+        return list(self.word(self.choose([SceneTable.of(scenes)], seed)))
+
+    def choose(self, tables: Iterable[SceneTable], seed: int) -> Chosen:
+        """Which questions are asked of the scenes of one split."""
+        facts = Facts.of(tables, self._guards)
+        naming = Naming(facts, self._spoken_name, self._related)
+        groups = list(self._groups(facts))
+        batches = [self._batch(group, naming, seed, most=None) for group in groups]
+        for i, most in self._too_many(facts.split, groups, batches).items():
+            batches[i] = self._batch(groups[i], naming, seed, most)
+        sizes = [len(batch.asked) for batch in batches]
+        scene = np.concatenate([np.zeros(0, np.int64), *(each.asked.scene for each in batches)])
+        batch = np.repeat(np.arange(len(batches)), sizes)
+        row = np.concatenate([np.zeros(0, np.int64), *map(np.arange, sizes)])
+        chance = generator(seed, "numbers", facts.split).random(len(scene))
+        order = np.lexsort((chance, scene))
+        sorted_scene = scene[order]
+        starts = np.searchsorted(sorted_scene, sorted_scene, side="left")
+        number = np.arange(len(order)) - starts
+        return Chosen(naming, tuple(batches), batch[order], row[order], number)
+
+    def word(self, chosen: Chosen) -> Iterator[Question]:
+        """The questions in words, in the order in which they were chosen."""
+        naming = chosen.naming
+        writers = [Writer(batch, naming.facts, naming) for batch in chosen.batches]
+        columns = (chosen.batch.tolist(), chosen.row.tolist(), chosen.number.tolist())
+        for batch, row, number in zip(*columns, strict=True):
+            yield writers[batch].question(row, number)
+
+    def _groups(self, facts: Facts) -> Iterator[_Group]:
         for family in self._families:
             for kind in family.kind:
+                cases = [CONFIGURATIONS.index(case) for case in kind.cases]
                 for anchor in kind.anchors:
-                    chosen += self._ask_kind(facts, family.family, kind, anchor, seed)
-        by_scene: dict[int, list[_Chosen]] = defaultdict(list)
-        for each in chosen:
-            by_scene[each.scene].append(each)
-        questions: list[Question] = []
-        for index in sorted(by_scene):
-            scene, asked = facts[index].scene, by_scene[index]
-            order = generator(seed, "numbers", scene.scene_id).permutation(len(asked))
-            for number, which in enumerate(order):
-                questions.append(self._word(scene, asked[which], number))
-        return questions
+                    attribute = kind.rule_attribute or kind.attribute
+                    asked = RULES[kind.rule](facts, attribute, anchor)
+                    configuration = facts.configuration[asked.scene]
+                    if kind.pool_cases:
+                        rows = np.flatnonzero(np.isin(configuration, cases))
+                        yield _Group(family.family, kind, anchor, "", asked.take(rows))
+                        continue
+                    for case in sorted(cases, key=lambda each: CONFIGURATIONS[each]):
+                        rows = np.flatnonzero(configuration == case)
+                        name = CONFIGURATIONS[case]
+                        yield _Group(family.family, kind, anchor, name, asked.take(rows))
 
-    def _facts(self, scene: Scene) -> SceneFacts:
-        sources = tuple(
-            SourceFacts(source, self._spoken_name(source.event.name), self._guards)
-            for source in scene.sources
-        )
-        return SceneFacts(scene, sources, self._guards)
+    def _batch(self, group: _Group, naming: Naming, seed: int, most: int | None) -> Batch:
+        kind, anchor, facts = group.kind, group.anchor, naming.facts
+        rng = generator(seed, "questions", facts.split, kind.id, anchor, group.case)
+        name = None
+        if kind.paired:
+            asked, name = self._paired(group.asked, naming, rng, most)
+        else:
+            asked = group.asked.take(_kept(group, facts, rng, most))
+        wordings = generator(seed, "wordings", facts.split, kind.id, anchor, group.case)
+        paraphrase = _paraphrases(asked, len(kind.wordings), wordings)
+        return Batch(group.family, kind, anchor, asked, paraphrase, name)
 
-    def _ask_kind(
-        self, facts: Sequence[SceneFacts], family: str, kind: Kind, anchor: str, seed: int
-    ) -> list[_Chosen]:
-        rule = RULES[kind.rule]
-        attribute = kind.rule_attribute or kind.attribute
-        groups: dict[str, list[Candidate[_Chosen]]] = defaultdict(list)
-        for index, each in enumerate(facts):
-            configuration = each.scene.configuration
-            if configuration not in kind.cases:
+    def _too_many(
+        self, split: str, groups: list[_Group], batches: list[Batch]
+    ) -> dict[int, int]:
+        """How many questions the groups of a type may have that has more than are wanted.
+
+        Kinds share what a type may have, and groups what their kind may have.
+        """
+        found: dict[int, int] = {}
+        for type_, most in self._guards.most.get(split, {}).items():
+            by_kind: dict[str, list[int]] = defaultdict(list)
+            for i, group in enumerate(groups):
+                if group.kind.type == type_:
+                    by_kind[group.kind.id].append(i)
+            sizes = {
+                kind: np.array([len(batches[i].asked) for i in members], dtype=np.int64)
+                for kind, members in by_kind.items()
+            }
+            totals = np.array([each.sum() for each in sizes.values()], dtype=np.int64)
+            if totals.sum() <= most:
                 continue
-            case: str = "" if kind.pool_cases else configuration
-            for asked in rule(each, attribute, anchor):
-                chosen = _Chosen(index, family, kind, anchor, asked)
-                variety = (asked.variety, configuration if kind.pool_cases else "")
-                groups[case].append(
-                    Candidate(chosen, asked.role, index, asked.stratum, variety)
-                )
-        kept: list[_Chosen] = []
-        for case in sorted(groups):
-            split = facts[0].scene.split
-            rng = generator(seed, "questions", split, kind.id, anchor, case)
-            if kind.paired:
-                kept += self._paired([each.item for each in groups[case]], facts, rng)
-            else:
-                kept += balanced(groups[case], kind.per_scene, rng, _few_roles(kind))
-        return _paraphrased(kept, generator(seed, "wordings", kind.id, anchor))
+            for kind, share in zip(by_kind, fair_shares(totals, most), strict=True):
+                shares = fair_shares(sizes[kind], int(share))
+                found.update(zip(by_kind[kind], map(int, shares), strict=True))
+        return found
 
     def _paired(
-        self, present: list[_Chosen], facts: Sequence[SceneFacts], rng: np.random.Generator
-    ) -> list[_Chosen]:
+        self, present: Asked, naming: Naming, rng: np.random.Generator, most: int | None
+    ) -> tuple[Asked, Ints]:
         """Every yes, and the same label asked once of a scene that does not hold it.
 
         So each label is as often present as absent. A label that fits no other scene is left
         out with its yes.
         """
-        pairs: list[_Chosen] = []
-        asked_already: set[tuple[int, str]] = set()
-        hosts = sorted({each.scene for each in present})
-        load = dict.fromkeys(hosts, 0)
-        for which in rng.permutation(len(present)):
-            yes = present[which]
-            label = facts[yes.scene].scene.sources[yes.asked.targets[0]].event.name
-            name = yes.asked.slots["name"]
-            free = [
-                host
-                for host in hosts
-                if (host, name) not in asked_already
-                and not self._holds_relative(facts[host].scene, label)
-            ]
-            if not free:
-                continue
-            least = min(load[host] for host in free)
-            quiet = [host for host in free if load[host] == least]
-            host = quiet[rng.integers(len(quiet))]
-            load[host] += 1
-            asked_already.add((host, name))
-            no = Asked("no", (), "no", yes.asked.options, yes.asked.slots)
-            pairs += [yes, _Chosen(host, yes.family, yes.kind, yes.anchor, no)]
-        return pairs
-
-    def _holds_relative(self, scene: Scene, label: str) -> bool:
-        """Whether a scene holds the label, or one so near that "no" would be in doubt."""
-        words = set(self._spoken_name(label).split())
-        for present in (each for source in scene.sources for each in source.event.labels):
-            named = set(self._spoken_name(present).split())
-            if self._related(label, present) or words <= named or named <= words:
-                return True
-        return False
-
-    def _word(self, scene: Scene, chosen: _Chosen, number: int) -> Question:
-        kind, asked = chosen.kind, chosen.asked
-        slots = dict(asked.slots)
-        for slot in ("value", "relation", "opposite"):
-            if slot in slots:
-                slots[slot] = kind.phrases.get(slots[slot], slots[slot])
-        if chosen.anchor:
-            slots["anchor"] = ANCHOR_WORDS[chosen.anchor]
-        text = kind.wordings[chosen.paraphrase].format(**slots)
-        return Question(
-            question_id=f"{scene.scene_id}-q{number:03d}",
-            scene_id=scene.scene_id,
-            split=scene.split,
-            configuration=scene.configuration,
-            type=kind.type,
-            family=chosen.family,
-            attribute=kind.attribute,
-            anchor=chosen.anchor,
-            question=text[0].upper() + text[1:],
-            answer=asked.answer,
-            answer_kind=kind.answer_kind,
-            options=asked.options,
-            targets=asked.targets,
-            template_id=kind.id,
-            paraphrase_id=chosen.paraphrase,
-        )
+        if most is not None:
+            present = present.take(np.sort(rng.permutation(len(present))[: most // 2]))
+        hosts, scene = np.unique(present.scene, return_inverse=True)
+        name = naming.name[present.scene, present.targets[:, 0]]
+        given = absent_in(scene, name, naming.present[hosts], naming.conflict, rng)
+        found = np.flatnonzero(given >= 0)
+        yes = present.take(found)
+        return Asked(
+            scene=np.concatenate([yes.scene, hosts[given[found]]]),
+            targets=np.concatenate([yes.targets, np.full_like(yes.targets, -1)]),
+            role=np.repeat([0, 1], len(found)),
+            roles=YES_NO,
+        ), np.tile(name[found], 2)
 
 
-def _few_roles(kind: Kind) -> tuple[str, ...]:
-    """All answers of a kind that has few, so that one that never comes up is missed.
+def _kept(group: _Group, facts: Facts, rng: np.random.Generator, most: int | None) -> Ints:
+    """Rows of a group that are kept."""
+    kind, asked = group.kind, group.asked
+    role, n_roles = asked.role, len(asked.roles)
+    if kind.answer_kind not in _FEW_ANSWERS:
+        occurring, role = np.unique(role, return_inverse=True)
+        n_roles = len(occurring)
+    variety = asked.column("variety")
+    if kind.pool_cases:
+        variety = variety * len(CONFIGURATIONS) + facts.configuration[asked.scene]
+    return balanced(
+        asked.scene,
+        role,
+        asked.column("stratum"),
+        variety,
+        n_roles=n_roles,
+        per_scene=kind.per_scene,
+        rng=rng,
+        most=most,
+    )
 
-    Of sectors and distances some may be out of reach in a small corpus; the others still count.
-    """
-    return {
-        "yes_no": YES_NO,
-        "motion": MOTION,
-        "source": SOURCE_ROLES,
-        "azimuth_change": CHANGES["azimuth"],
-        "elevation_change": CHANGES["elevation"],
-        "distance_change": CHANGES["distance"],
-    }.get(kind.answer_kind, ())
 
-
-def _paraphrased(kept: list[_Chosen], rng: np.random.Generator) -> list[_Chosen]:
-    """Deals the wordings of a kind evenly within every answer, so that none tells it."""
-    by_role: dict[str, list[int]] = defaultdict(list)
-    for i, each in enumerate(kept):
-        by_role[each.asked.role].append(i)
-    worded = list(kept)
-    if not kept:
-        return worded
-    n = len(kept[0].kind.wordings)
-    offset = int(rng.integers(n))
-    for role in sorted(by_role):
-        members = by_role[role]
-        for rank, i in enumerate(rng.permutation(members)):
-            each = kept[i]
-            worded[i] = _Chosen(
-                each.scene, each.family, each.kind, each.anchor, each.asked, (rank + offset) % n
-            )
-    return worded
+def _paraphrases(asked: Asked, n_wordings: int, rng: np.random.Generator) -> Ints:
+    """A wording for each question, dealt evenly within every answer so that none tells it."""
+    chance = rng.permutation(len(asked))
+    order = np.lexsort((chance, asked.role))
+    offset = int(rng.integers(n_wordings))
+    _, start, count = np.unique(asked.role[order], return_index=True, return_counts=True)
+    wording = np.empty(len(asked), dtype=np.int64)
+    wording[order] = (np.arange(len(asked)) - np.repeat(start, count) + offset) % n_wordings
+    return wording

@@ -1,22 +1,26 @@
-"""What is clearly true of a scene: the classes, changes and relations that rules speak of.
+"""What is clearly true of scenes: the classes, changes and relations that rules speak of.
 
 Guard bands decide what is clear. A class holds at an anchor when it is the same in every bin of
 the anchor's window and would still be with every bin moved a little to either side. A change is
 the mean over the last second minus the mean over the first, azimuth followed bin by bin. What
 is higher or rises must do so both as an angle and in metres, and azimuth is clear only where
 the source is not nearly above or below the listener.
+
+All is computed for many scenes at once: n scenes with at most m sources (m >= 2).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import (
     ANCHORS,
+    CONFIGURATIONS,
     DISTANCE_BIN_M,
     DISTANCE_BINS,
     LEVEL_ELEVATION_DEG,
@@ -27,165 +31,268 @@ from st_audioqa.conventions import (
     wrap_deg,
 )
 from st_audioqa.recipes import QuestionsRecipe
-from st_audioqa.scene import Scene, SourceTrack
+from st_audioqa.scene_table import SceneTable
 
-__all__ = ["ATTRIBUTES", "SceneFacts", "SourceFacts"]
+__all__ = ["ATTRIBUTES", "UNCLEAR", "Facts"]
 
 Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+Small = NDArray[np.int8]
+Bools = NDArray[np.bool_]
 
 ATTRIBUTES = ("azimuth", "elevation", "distance")
+UNCLEAR = -128
+"""Stands where nothing can be said."""
+_CHUNK = 4096
+"""Scenes looked at together: few enough for the processor's cache and for memory."""
 
 
-@dataclass(frozen=True)
-class SourceFacts:
-    """One source of a scene."""
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Facts of the scenes of one split."""
 
-    source: SourceTrack
-    name: str
     guards: QuestionsRecipe
+    split: str
+    scene_id: tuple[str, ...]
+    configuration: Small
+    """[shape=(n,)] index into `CONFIGURATIONS`"""
+    labels: tuple[tuple[tuple[str, ...], ...], ...]
+    """Labels of every source of every scene"""
+    sounds: Bools
+    """[shape=(n, m)] whether there is such a source"""
+    moving: Bools
+    """[shape=(n, m)]"""
+    audible: Mapping[str, Bools]
+    """By anchor [shape=(n, m)]: it sounds in enough bins of the window."""
+    audible_at_all: Bools
+    """[shape=(n, m)] it sounds in at least two windows, or in a tenth of all bins"""
+    mean_distance_m: Floats
+    """[shape=(n, m)]"""
+    places: Mapping[tuple[str, str], Small]
+    """By attribute and anchor [shape=(n, m)]: sector, elevation class or distance bin."""
+    change: Mapping[str, Floats]
+    """By attribute [shape=(n, m)]: end minus beginning; NaN where silent at either."""
+    change_sign: Mapping[str, Small]
+    """By attribute [shape=(n, m)]: 1 or -1 for a clear change, 0 for none at all. Positive is
+    counterclockwise, upward, farther."""
+    travel: Mapping[str, Floats]
+    """By attribute [shape=(n, m)]: all changes from bin to bin, whatever their direction."""
+    azimuth_clear: Bools
+    """[shape=(n, m)] azimuth means much in every bin"""
+    relations: Mapping[tuple[str, str], Small]
+    """By attribute and anchor [shape=(n,)]: 1 where the first source lies counterclockwise of
+    the second (by less than half a turn), higher or farther, -1 for the opposite."""
+    refused: Mapping[str, str]
+    """Scenes that cannot be used, and why."""
 
-    def audible(self, anchor: str) -> bool:
-        """Whether the source sounds in enough bins of an anchor's window."""
-        active = self.source.activity[list(ANCHORS[anchor])].sum()
-        return bool(active >= self.guards.min_active_bins)
+    def __len__(self) -> int:
+        return len(self.scene_id)
 
-    @cached_property
-    def audible_at_all(self) -> bool:
-        """Whether it sounds in at least two windows, or in a tenth of all bins."""
-        windows = sum(self.audible(anchor) for anchor in ANCHORS)
-        return windows >= 2 or bool(self.source.activity.mean() >= 0.1)
+    @staticmethod
+    def of(tables: Iterable[SceneTable], guards: QuestionsRecipe) -> Facts:
+        """Facts of all scenes of some tables, in order."""
+        parts = [
+            _facts(table, slice(start, start + _CHUNK), guards)
+            for table in tables
+            for start in range(0, max(len(table), 1), _CHUNK)
+        ]
+        if not parts:
+            parts = [_facts(SceneTable.of([]), slice(0, 0), guards)]
+        return _joined(parts)
 
-    def place(self, attribute: str, anchor: str) -> int | None:
-        """Sector, elevation class or distance bin at an anchor; None where it is not clear."""
-        return self._places[attribute][anchor] if self.audible(anchor) else None
 
-    def change(self, attribute: str) -> float | None:
-        """Change from beginning to end; None where the source is silent at either."""
-        if self.audible("beginning") and self.audible("end"):
-            return self._changes[attribute]
-        return None
+def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
+    labels = table.labels[part]
+    activity = table.activity[part]
+    sounds = table.n_sources[part, None] > np.arange(activity.shape[1])
+    audible = {
+        anchor: sounds
+        & (activity[:, :, list(window)].sum(axis=2, dtype=np.int64) >= guards.min_active_bins)
+        for anchor, window in ANCHORS.items()
+    }
+    windows = sum(each.astype(np.int64) for each in audible.values())
+    ends = audible["beginning"] & audible["end"]
+    azimuth, elevation, distance = (
+        table.azimuth_deg[part],
+        table.elevation_deg[part],
+        table.distance_m[part],
+    )
+    horizontal = distance * np.cos(np.radians(elevation))
+    clear = (np.abs(elevation) <= guards.max_elevation_deg) & (
+        horizontal >= guards.min_horizontal_m
+    )
+    tracks = {
+        "azimuth": azimuth_change_deg(azimuth),
+        "elevation": elevation,
+        "distance": distance,
+    }
+    changes = {name: _end_minus_beginning(track) for name, track in tracks.items()}
+    rise_m = _end_minus_beginning(table.height_m[part])
+    always_clear: Bools = np.asarray(clear.all(axis=2))
+    return Facts(
+        guards=guards,
+        split=table.split,
+        scene_id=table.scene_id[part],
+        configuration=np.array(
+            [CONFIGURATIONS.index(each) for each in table.configuration[part]],  # type: ignore[arg-type]
+            dtype=np.int8,
+        ),
+        labels=labels,
+        sounds=sounds,
+        moving=table.moving[part],
+        audible=audible,
+        audible_at_all=sounds & ((windows >= 2) | (activity.mean(axis=2) >= 0.1)),
+        mean_distance_m=distance.mean(axis=2),
+        places=_places(azimuth, elevation, distance, clear, audible, guards),
+        change={name: np.where(ends, each, np.nan) for name, each in changes.items()},
+        change_sign={
+            name: _change_sign(name, each, ends, always_clear, rise_m, guards)
+            for name, each in changes.items()
+        },
+        travel={
+            name: np.abs(np.diff(track, axis=2)).sum(axis=2) for name, track in tracks.items()
+        },
+        azimuth_clear=always_clear,
+        relations=_relations(table, part, clear, audible, guards),
+        refused=table.refused if part.start == 0 else {},
+    )
 
-    def change_sign(self, attribute: str) -> int | None:
-        """1 or -1 for a clear change, 0 for none at all, None where it is not clear.
 
-        Positive is counterclockwise, upward, farther.
-        """
-        change = self.change(attribute)
-        if change is None or (attribute == "azimuth" and not self.azimuth_clear.all()):
-            return None
-        least = self.guards.min_change(attribute)
-        if abs(change) <= least / 4:
-            return 0
-        sign = 1 if change > 0 else -1
-        if attribute == "elevation" and self._rise_m * sign < self.guards.elevation_agrees_m:
-            return None
-        return sign if abs(change) >= least else None
-
-    def travel(self, attribute: str) -> float:
-        """Sum of all changes from bin to bin, whatever their direction."""
-        return float(np.abs(np.diff(self._tracks[attribute])).sum())
-
-    @cached_property
-    def azimuth_clear(self) -> NDArray[np.bool_]:
-        """Whether azimuth means much in each bin [shape=(40,)]."""
-        elevation = self.source.elevation_deg
-        horizontal = self.source.distance_m * np.cos(np.radians(elevation))
-        low = np.abs(elevation) <= self.guards.max_elevation_deg
-        return np.asarray(low & (horizontal >= self.guards.min_horizontal_m))
-
-    @cached_property
-    def _places(self) -> dict[str, dict[str, int | None]]:
-        source, guards = self.source, self.guards
-        sectors = sector(source.azimuth_deg)
-        from_centre = np.abs(wrap_deg(source.azimuth_deg - 45.0 * sectors))
-        bins = distance_bin(source.distance_m)
-        inside = source.distance_m - DISTANCE_BIN_M * bins
-        to_edge = np.where(
-            bins == 0, DISTANCE_BIN_M - inside, np.minimum(inside, DISTANCE_BIN_M - inside)
-        )
-        to_level = np.abs(np.abs(source.elevation_deg) - LEVEL_ELEVATION_DEG)
+def _places(
+    azimuth: Floats,
+    elevation: Floats,
+    distance: Floats,
+    azimuth_clear: Bools,
+    audible: Mapping[str, Bools],
+    guards: QuestionsRecipe,
+) -> dict[tuple[str, str], Small]:
+    found = {}
+    for anchor, window in ANCHORS.items():
+        bins = list(window)
+        sectors = sector(azimuth[..., bins])
+        from_centre = np.abs(wrap_deg(azimuth[..., bins] - 45.0 * sectors))
+        metres = distance[..., bins]
+        ranges = distance_bin(metres)
+        inside = metres - DISTANCE_BIN_M * ranges
+        to_edge = np.minimum(np.where(ranges == 0, np.inf, inside), DISTANCE_BIN_M - inside)
+        to_level = np.abs(np.abs(elevation[..., bins]) - LEVEL_ELEVATION_DEG)
         columns = {
             "azimuth": (
                 sectors,
-                (from_centre <= 22.5 - guards.azimuth_guard_deg) & self.azimuth_clear,
+                (from_centre <= 22.5 - guards.azimuth_guard_deg) & azimuth_clear[..., bins],
             ),
             "elevation": (
-                elevation_class(source.elevation_deg),
+                elevation_class(elevation[..., bins]),
                 to_level >= guards.elevation_guard_deg,
             ),
             "distance": (
-                bins,
-                (to_edge >= guards.distance_guard_m) & (bins < len(DISTANCE_BINS)),
+                ranges,
+                (to_edge >= guards.distance_guard_m) & (ranges < len(DISTANCE_BINS)),
             ),
         }
-        return {
-            attribute: {
-                anchor: _constant(classes[list(window)], clear[list(window)])
-                for anchor, window in ANCHORS.items()
-            }
-            for attribute, (classes, clear) in columns.items()
+        for attribute, (classes, clear) in columns.items():
+            place = _constant(classes, clear)
+            found[attribute, anchor] = np.where(audible[anchor], place, UNCLEAR).astype(np.int8)
+    return found
+
+
+def _change_sign(
+    attribute: str,
+    change: Floats,
+    heard: Bools,
+    azimuth_clear: Bools,
+    rise_m: Floats,
+    guards: QuestionsRecipe,
+) -> Small:
+    least = guards.min_change(attribute)
+    sign = np.where(change > 0, 1, -1)
+    large = np.abs(change) >= least
+    if attribute == "elevation":
+        large &= rise_m * sign >= guards.elevation_agrees_m
+    if attribute == "azimuth":
+        heard = heard & azimuth_clear
+    found = np.where(np.abs(change) <= least / 4, 0, np.where(large, sign, UNCLEAR))
+    return np.where(heard, found, UNCLEAR).astype(np.int8)
+
+
+def _relations(
+    table: SceneTable,
+    part: slice,
+    azimuth_clear: Bools,
+    audible: Mapping[str, Bools],
+    guards: QuestionsRecipe,
+) -> dict[tuple[str, str], Small]:
+    """How the first source lies to the second."""
+    found = {}
+    for anchor, window in ANCHORS.items():
+        bins = list(window)
+
+        def apart(track: Floats, bins: list[int] = bins) -> Floats:
+            of_part = track[part]
+            return np.asarray(of_part[:, 0, bins] - of_part[:, 1, bins])
+
+        turned = wrap_deg(apart(table.azimuth_deg))
+        risen, higher_m = apart(table.elevation_deg), apart(table.height_m)
+        farther = apart(table.distance_m)
+        wide, margin = np.abs(turned), guards.azimuth_margin_deg
+        columns = {
+            "azimuth": (
+                turned,
+                (wide >= margin)
+                & (wide <= 180.0 - margin)
+                & azimuth_clear[:, 0, bins]
+                & azimuth_clear[:, 1, bins],
+            ),
+            "elevation": (
+                risen,
+                (np.abs(risen) >= guards.elevation_margin_deg)
+                & (higher_m * np.sign(risen) >= guards.elevation_agrees_m),
+            ),
+            "distance": (farther, np.abs(farther) >= guards.distance_margin_m),
         }
-
-    @cached_property
-    def _tracks(self) -> dict[str, Floats]:
-        return {
-            "azimuth": azimuth_change_deg(self.source.azimuth_deg),
-            "elevation": self.source.elevation_deg,
-            "distance": self.source.distance_m,
-        }
-
-    @cached_property
-    def _changes(self) -> dict[str, float]:
-        return {name: _end_minus_beginning(track) for name, track in self._tracks.items()}
-
-    @cached_property
-    def _rise_m(self) -> float:
-        return _end_minus_beginning(self.source.position[:, 1])
+        both = audible[anchor][:, 0] & audible[anchor][:, 1]
+        for attribute, (difference, clear) in columns.items():
+            relation = _constant(np.sign(difference).astype(np.int64), clear)
+            found[attribute, anchor] = np.where(both, relation, UNCLEAR).astype(np.int8)
+    return found
 
 
-@dataclass(frozen=True)
-class SceneFacts:
-    """A scene with its sources, and how two of them relate."""
-
-    scene: Scene
-    sources: tuple[SourceFacts, ...]
-    guards: QuestionsRecipe
-
-    def relation(self, attribute: str, anchor: str) -> int | None:
-        """How the first source lies to the second at an anchor; None where it is not clear.
-
-        1 where it is counterclockwise of it (by less than half a turn), higher, or farther;
-        -1 where it is clockwise of it, lower, or closer.
-        """
-        first, second = self.sources
-        if not (first.audible(anchor) and second.audible(anchor)):
-            return None
-        window = list(ANCHORS[anchor])
-        a, b = first.source, second.source
-        if attribute == "azimuth":
-            difference = wrap_deg(a.azimuth_deg - b.azimuth_deg)[window]
-            margin = self.guards.azimuth_margin_deg
-            clear = (np.abs(difference) >= margin) & (np.abs(difference) <= 180.0 - margin)
-            clear &= first.azimuth_clear[window] & second.azimuth_clear[window]
-        elif attribute == "elevation":
-            difference = (a.elevation_deg - b.elevation_deg)[window]
-            higher_m = (a.position - b.position)[window, 1] * np.sign(difference)
-            clear = np.abs(difference) >= self.guards.elevation_margin_deg
-            clear &= higher_m >= self.guards.elevation_agrees_m
-        else:
-            difference = (a.distance_m - b.distance_m)[window]
-            clear = np.abs(difference) >= self.guards.distance_margin_m
-        return _constant(np.sign(difference).astype(np.int64), clear)
-
-
-def _end_minus_beginning(track: Floats) -> float:
-    """Mean over the last second minus mean over the first."""
+def _end_minus_beginning(track: Floats) -> Floats:
+    """Mean over the last second minus mean over the first [shape=(..., 40)] -> [shape=(...)]."""
     first, last = list(ANCHORS["beginning"]), list(ANCHORS["end"])
-    return float(track[last].mean() - track[first].mean())
+    return np.asarray(track[..., last].mean(axis=-1) - track[..., first].mean(axis=-1))
 
 
-def _constant(classes: NDArray[np.int64], clear: NDArray[np.bool_]) -> int | None:
-    """The one class that holds in every bin, where every bin is clear."""
-    if clear.all() and (classes == classes[0]).all():
-        return int(classes[0])
-    return None
+def _constant(classes: Ints, clear: Bools) -> Ints:
+    """The one class that holds in every bin, where every bin is clear [shape=(..., 4)]."""
+    same = (classes == classes[..., :1]).all(axis=-1) & clear.all(axis=-1)
+    return np.where(same, classes[..., 0], UNCLEAR)
+
+
+def _joined(parts: list[Facts]) -> Facts:
+    """Facts of all parts after one another, with room for as many sources as any has."""
+    width = max(part.sounds.shape[1] for part in parts)
+
+    def join(arrays: list[Any]) -> Any:
+        if arrays[0].ndim == 2:
+            nothing = UNCLEAR if arrays[0].dtype == np.int8 else 0
+            arrays = [
+                np.pad(each, ((0, 0), (0, width - each.shape[1])), constant_values=nothing)
+                for each in arrays
+            ]
+        return np.concatenate(arrays)
+
+    joined: dict[str, Any] = {"guards": parts[0].guards, "split": parts[0].split}
+    for field in fields(Facts):
+        values = [getattr(part, field.name) for part in parts]
+        if field.name == "refused":
+            joined[field.name] = {key: why for each in values for key, why in each.items()}
+        elif isinstance(values[0], tuple):
+            joined[field.name] = tuple(each for value in values for each in value)
+        elif isinstance(values[0], np.ndarray):
+            joined[field.name] = join(values)
+        elif isinstance(values[0], dict):
+            joined[field.name] = {
+                key: join([each[key] for each in values]) for key in values[0]
+            }
+    return Facts(**joined)

@@ -1,18 +1,34 @@
-"""Answer rules: what can be asked of a scene under a kind of question, and the right answer.
+"""Answer rules: what can be asked of scenes under a kind of question, and the right answers.
 
-A rule takes the facts of a scene, an attribute and an anchor and yields every well-posed
-question as an `Asked`. Rules draw nothing at random and know nothing of wordings.
+A rule takes the facts of scenes, an attribute and an anchor and returns every well-posed question
+as a row of an `Asked`. Rules draw nothing at random and know nothing of wordings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.conventions import DISTANCE_BINS, ELEVATION_CLASSES, SECTORS
-from st_audioqa.templates.facts import SceneFacts
+from st_audioqa.templates.facts import UNCLEAR, Facts
 
-__all__ = ["CHANGES", "CLASSES", "RELATIONS", "RULES", "Asked"]
+__all__ = [
+    "CHANGES",
+    "CLASSES",
+    "MOTION",
+    "RELATIONS",
+    "RULES",
+    "SOURCE_ROLES",
+    "YES_NO",
+    "Asked",
+]
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "azimuth": SECTORS,
@@ -34,168 +50,222 @@ RELATIONS = {
 YES_NO = ("yes", "no")
 MOTION = ("moving", "stationary")
 SOURCE_ROLES = ("first", "second", "both", "neither")
+"""Answers that name sources, by their place in the wording."""
+_NEAR_M, _FAR_M = 1.0, 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
-    """One well-posed question before it is worded."""
+    """Well-posed questions before they are worded, one per row of its columns."""
 
-    answer: str
-    targets: tuple[int, ...]
-    role: str
-    """The answer as what is balanced: the answer itself, or for a source its place in the
-    wording (first, second, both, neither)."""
-    options: tuple[str, ...]
-    slots: Mapping[str, str] = field(default_factory=dict)
-    stratum: str = ""
-    """What is known beside the answer and must not tell it, such as what the wording names."""
-    variety: str = ""
-    """In which of several ways the answer comes about."""
+    scene: Ints
+    """[shape=(n,)] index into the facts"""
+    targets: Ints
+    """[shape=(n, k)] sources asked about, in the order of the wording; -1 where there is none"""
+    role: Ints
+    """[shape=(n,)] the answer as what is balanced, an index into `roles`"""
+    roles: tuple[str, ...]
+    values: tuple[str, ...] = ("",)
+    value: Ints | None = None
+    """[shape=(n,)] what the wording names beside the sources, an index into `values`"""
+    stratum: Ints | None = None
+    """[shape=(n,)] what is known beside the answer and must not tell it; the value if left out"""
+    variety: Ints | None = None
+    """[shape=(n,)] in which of several ways the answer comes about"""
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    def column(self, name: str) -> Ints:
+        """A column, zeros where it was left out."""
+        found: Ints | None = getattr(self, name)
+        if found is None and name == "stratum":
+            found = self.value
+        return np.zeros(len(self), dtype=np.int64) if found is None else found
+
+    def take(self, rows: Ints) -> Asked:
+        """Some of the rows."""
+        optional: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[rows]
+            for name in ("value", "stratum", "variety")
+        }
+        return replace(
+            self,
+            scene=self.scene[rows],
+            targets=self.targets[rows],
+            role=self.role[rows],
+            **optional,
+        )
 
 
-Rule = Callable[[SceneFacts, str, str], Iterator[Asked]]
+Rule = Callable[[Facts, str, str], Asked]
 
 
-def detection(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def detection(facts: Facts, attribute: str, anchor: str) -> Asked:
     """What sound events are present? All names, in the order of the sources."""
-    if all(source.audible_at_all for source in facts.sources):
-        answer = "; ".join(source.name for source in facts.sources)
-        targets = tuple(range(len(facts.sources)))
-        yield Asked(answer, targets, "", ())
+    scene = np.flatnonzero((facts.audible_at_all | ~facts.sounds).all(axis=1))
+    numbers = np.arange(facts.sounds.shape[1])
+    targets = np.where(facts.sounds[scene], numbers, -1)
+    return Asked(scene, targets, np.zeros(len(scene), dtype=np.int64), ("",))
 
 
-def verification(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def verification(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Is the named event present? Only the yes; the engine pairs it with a no elsewhere."""
-    for i, source in enumerate(facts.sources):
-        if source.audible_at_all:
-            yield Asked("yes", (i,), "yes", YES_NO, {"name": source.name})
+    scene, source = np.nonzero(facts.audible_at_all)
+    return Asked(scene, source[:, None], np.zeros(len(scene), dtype=np.int64), YES_NO)
 
 
-def motion(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def motion(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Is a source moving or stationary? Equally often near, at middle distance and far."""
-    for i, source in enumerate(facts.sources):
-        if source.audible_at_all:
-            answer = MOTION[0] if source.source.moving else MOTION[1]
-            distance_m = source.source.distance_m.mean()
-            reach = "near" if distance_m < 1.0 else "far" if distance_m >= 3.0 else "middle"
-            yield Asked(answer, (i,), answer, MOTION, {"name": source.name}, stratum=reach)
+    scene, source = np.nonzero(facts.audible_at_all)
+    reach = np.digitize(facts.mean_distance_m[scene, source], [_NEAR_M, _FAR_M])
+    role = np.where(facts.moving[scene, source], 0, 1)
+    return Asked(scene, source[:, None], role, MOTION, stratum=reach.astype(np.int64))
 
 
-def location(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def location(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Where is a source at an anchor: sector, elevation class or distance bin?"""
-    classes = CLASSES[attribute]
-    for i, source in enumerate(facts.sources):
-        place = source.place(attribute, anchor)
-        if place is not None:
-            yield Asked(classes[place], (i,), classes[place], classes, {"name": source.name})
+    place = facts.places[attribute, anchor]
+    scene, source = np.nonzero(place != UNCLEAR)
+    role = place[scene, source].astype(np.int64)
+    return Asked(scene, source[:, None], role, CLASSES[attribute])
 
 
-def change(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def change(facts: Facts, attribute: str, anchor: str) -> Asked:
     """How does a moving source change from beginning to end?"""
-    words = CHANGES[attribute]
-    for i, source in enumerate(facts.sources):
-        sign = source.change_sign(attribute)
-        if source.source.moving and sign:
-            answer = words[sign > 0]
-            yield Asked(answer, (i,), answer, words, {"name": source.name})
+    sign = facts.change_sign[attribute]
+    scene, source = np.nonzero(facts.moving & (np.abs(sign) == 1))
+    role = (sign[scene, source] > 0).astype(np.int64)
+    return Asked(scene, source[:, None], role, CHANGES[attribute])
 
 
-def grounding_location(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def grounding_location(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Which of two sources is at a given place?"""
-    places = [source.place(attribute, anchor) for source in facts.sources]
-    if None not in places:
-        for value, word in enumerate(CLASSES[attribute]):
-            yield from _which(facts, [place == value for place in places], word)
+    place = facts.places[attribute, anchor][:, :2].astype(np.int64)
+    return _which(_pairs(place != UNCLEAR), place, CLASSES[attribute])
 
 
-def grounding_change(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def grounding_change(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Which of two sources changes in a given direction?"""
-    signs = [source.change_sign(attribute) for source in facts.sources]
-    if None not in signs:
-        for value, word in zip((-1, 1), CHANGES[attribute], strict=True):
-            yield from _which(facts, [sign == value for sign in signs], word)
+    sign = facts.change_sign[attribute][:, :2]
+    value = np.where(sign == 0, -1, sign > 0).astype(np.int64)
+    return _which(_pairs(sign != UNCLEAR), value, CHANGES[attribute])
 
 
-def grounding_motion(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def grounding_motion(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Which of two sources moves, or stays?"""
-    if all(source.audible_at_all for source in facts.sources):
-        moving = [source.source.moving for source in facts.sources]
-        yield from _which(facts, moving, MOTION[0])
-        yield from _which(facts, [not each for each in moving], MOTION[1])
+    value = np.where(facts.moving[:, :2], 0, 1).astype(np.int64)
+    return _which(_pairs(facts.audible_at_all[:, :2]), value, MOTION)
 
 
-def temporal_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def temporal_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Does one source start on one side of the other and end on the opposite side?"""
-    start = facts.relation(attribute, "beginning")
-    end = facts.relation(attribute, "end")
-    if start is None or end is None:
-        return
-    for i, j, facing in ((0, 1, 1), (1, 0, -1)):
+    start, end = (
+        facts.relations[attribute, each].astype(np.int64) for each in ("beginning", "end")
+    )
+    scene = np.flatnonzero((start != UNCLEAR) & (end != UNCLEAR))
+    rows = []
+    for targets, facing in (((0, 1), 1), ((1, 0), -1)):
         for wanted in (-1, 1):
-            starts, ends = start * facing == wanted, end * facing == -wanted
-            asked = _compare(facts, i, j, attribute, wanted, starts and ends)
-            yield replace(asked, variety=f"{starts}-{ends}")
+            starts = start[scene] * facing == wanted
+            ends = end[scene] * facing == -wanted
+            asked = _compare(scene, targets, attribute, wanted, starts & ends)
+            rows.append(replace(asked, variety=2 * starts.astype(np.int64) + ends))
+    return _stacked(rows)
 
 
-def movement_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def movement_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
     """At an anchor, how does the moving source lie to the stationary one?"""
-    relation = facts.relation(attribute, anchor)
-    moving = [i for i, source in enumerate(facts.sources) if source.source.moving]
-    if relation is None or len(moving) != 1:
-        return
-    i = moving[0]
-    facing = 1 if i == 0 else -1
-    for wanted in (-1, 1):
-        yield _compare(facts, i, 1 - i, attribute, wanted, relation * facing == wanted)
+    relation = facts.relations[attribute, anchor].astype(np.int64)
+    one_moves = facts.moving.sum(axis=1) == 1
+    rows = []
+    for moving, facing in ((0, 1), (1, -1)):
+        scene = np.flatnonzero((relation != UNCLEAR) & one_moves & facts.moving[:, moving])
+        for wanted in (-1, 1):
+            holds = relation[scene] * facing == wanted
+            rows.append(_compare(scene, (moving, 1 - moving), attribute, wanted, holds))
+    return _stacked(rows)
 
 
-def trajectory_relation(facts: SceneFacts, attribute: str, anchor: str) -> Iterator[Asked]:
+def trajectory_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Does one source change more than the other, both overall and along its way?"""
-    changes = [source.change(attribute) for source in facts.sources]
-    if changes[0] is None or changes[1] is None:
-        return
-    difference = abs(changes[0]) - abs(changes[1])
-    travels = [source.travel(attribute) for source in facts.sources]
-    agrees = (travels[0] - travels[1]) * difference > 0
-    if abs(difference) < facts.guards.min_change(attribute) or not agrees:
-        return
-    if attribute == "azimuth" and not all(s.azimuth_clear.all() for s in facts.sources):
-        return
-    for i, j in ((0, 1), (1, 0)):
-        holds = (difference > 0) == (i == 0)
-        yield _compare(facts, i, j, attribute, 1, holds)
+    change, travel = facts.change[attribute], facts.travel[attribute]
+    difference = np.abs(change[:, 0]) - np.abs(change[:, 1])
+    with np.errstate(invalid="ignore"):
+        clear = np.abs(difference) >= facts.guards.min_change(attribute)
+        clear &= (travel[:, 0] - travel[:, 1]) * difference > 0
+    clear &= facts.sounds[:, 1]
+    if attribute == "azimuth":
+        clear &= facts.azimuth_clear[:, :2].all(axis=1)
+    scene = np.flatnonzero(clear)
+    return _stacked(
+        [
+            _compare(scene, targets, attribute, 1, (difference[scene] > 0) == (targets[0] == 0))
+            for targets in ((0, 1), (1, 0))
+        ]
+    )
 
 
-def _which(facts: SceneFacts, fits: list[bool], value: str) -> Iterator[Asked]:
-    """Which of the two, asked in both orders of naming."""
-    names = [source.name for source in facts.sources]
+def _pairs(known: Bools) -> Ints:
+    """Scenes of which both sources are known [shape=(n, 2)] -> [shape=(k,)]."""
+    return np.flatnonzero(known.all(axis=1))
+
+
+def _which(scene: Ints, source_value: Ints, values: tuple[str, ...]) -> Asked:
+    """Which of the two has a value, asked for every value in both orders of naming.
+
+    Parameters
+    ----------
+    scene : ndarray [shape=(k,)]
+    source_value : ndarray [shape=(n, 2)]
+        Index into `values` of both sources of every scene; another number for none of them.
+    values : tuple of str
+    """
+    rows = []
     for i, j in ((0, 1), (1, 0)):
-        if fits[i] and fits[j]:
-            answer, role = "both", "both"
-        elif fits[i]:
-            answer, role = names[i], "first"
-        elif fits[j]:
-            answer, role = names[j], "second"
-        else:
-            answer, role = "neither", "neither"
-        options = (names[i], names[j], "both", "neither")
-        slots = {"first": names[i], "second": names[j], "value": value}
-        yield Asked(answer, (i, j), role, options, slots, stratum=value)
+        for value in range(len(values)):
+            first, second = (source_value[scene, source] == value for source in (i, j))
+            role = np.where(first, np.where(second, 2, 0), np.where(second, 1, 3))
+            rows.append(
+                Asked(
+                    scene,
+                    _repeated((i, j), len(scene)),
+                    role.astype(np.int64),
+                    SOURCE_ROLES,
+                    values,
+                    np.full(len(scene), value, dtype=np.int64),
+                )
+            )
+    return _stacked(rows)
 
 
 def _compare(
-    facts: SceneFacts, i: int, j: int, attribute: str, wanted: int, holds: bool
+    scene: Ints, targets: tuple[int, int], attribute: str, wanted: int, holds: Bools
 ) -> Asked:
-    """Whether source i relates to source j as asked."""
-    answer = YES_NO[0] if holds else YES_NO[1]
-    words = RELATIONS[attribute]
-    slots = {
-        "first": facts.sources[i].name,
-        "second": facts.sources[j].name,
-        "relation": words[wanted > 0],
-        "opposite": words[wanted < 0],
+    """Whether the first target relates to the second as asked."""
+    return Asked(
+        scene,
+        _repeated(targets, len(scene)),
+        np.where(holds, 0, 1).astype(np.int64),
+        YES_NO,
+        RELATIONS[attribute],
+        np.full(len(scene), int(wanted > 0), dtype=np.int64),
+    )
+
+
+def _repeated(targets: ArrayLike, count: int) -> Ints:
+    return np.tile(np.asarray(targets, dtype=np.int64), (count, 1))
+
+
+def _stacked(rows: Sequence[Asked]) -> Asked:
+    """All rows after one another."""
+    columns: dict[str, Any] = {
+        name: None
+        if getattr(rows[0], name) is None
+        else np.concatenate([getattr(each, name) for each in rows])
+        for name in ("scene", "targets", "role", "value", "stratum", "variety")
     }
-    return Asked(answer, (i, j), answer, YES_NO, slots, stratum=words[wanted > 0])
+    return replace(rows[0], **columns)
 
 
 RULES: dict[str, Rule] = {
