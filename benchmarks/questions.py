@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from st_audioqa.conventions import BIN_TIMES_S, CONFIGURATIONS, DURATION_S, directions
-from st_audioqa.events.labels import all_labels, related, spoken_name
+from st_audioqa.events.labels import all_labels, noun, related
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.templates import QuestionEngine
@@ -58,7 +58,7 @@ def table_of(n: int, seed: int = 0) -> SceneTable:
 def in_memory(counts: list[int]) -> None:
     print("| scenes | questions | choose (CPU s) | word (CPU s) | questions/s | peak MB |")
     print("|--:|--:|--:|--:|--:|--:|")
-    engine = QuestionEngine(QuestionsRecipe(), spoken_name, related)
+    engine = QuestionEngine(QuestionsRecipe(), noun, related)
     for n in counts:
         table = table_of(n)
         start = time.process_time()

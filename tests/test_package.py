@@ -13,7 +13,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "st_audioqa"
 AREAS = ("renderers", "templates", "evaluation", "baselines", "models")
-VOCABULARY = ("conventions", "scene", "errors", "seeding", "registry", "foa")
+VOCABULARY = (
+    "conventions",
+    "scene",
+    "scene_table",
+    "noun",
+    "errors",
+    "seeding",
+    "registry",
+    "foa",
+)
 
 
 def imports(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from conftest import make_corpus, small_recipe
 
 from st_audioqa import Corpus
 from st_audioqa.errors import UserError
-from st_audioqa.events.labels import related, spoken_name
+from st_audioqa.events.labels import all_labels, noun, related, spoken_name
 from st_audioqa.recipes import QuestionsRecipe
+from st_audioqa.scene_table import SceneTable
 from st_audioqa.templates import QuestionEngine, load_families
 from st_audioqa.templates.balance import balanced, fair_shares
 from st_audioqa.templates.family import parse_family
@@ -115,14 +117,22 @@ def heard(source, anchor):
     return sum(bool(source.activity[b]) for b in WINDOW[anchor]) >= 2
 
 
+def wording_of(question):
+    family = next(f for f in load_families() if f.family == question.family)
+    kind = next(kind for kind in family.kind if kind.id == question.template_id)
+    return (*kind.wordings, *kind.held_out)[question.paraphrase_id]
+
+
+NAME_OF = {noun(each.name).indefinite: spoken_name(each.name) for each in all_labels()}
+
+
 def verified_name(question):
     """The name that a verification asks about."""
-    family = next(f for f in load_families() if f.family == "event_semantics")
-    kind = next(kind for kind in family.kind if kind.id == question.template_id)
-    before, after = kind.wordings[question.paraphrase_id].split("{name}")
-    assert question.question.startswith(before)
-    assert question.question.endswith(after)
-    return question.question[len(before) : len(question.question) - len(after)]
+    before, after = wording_of(question).split("{a_name}")
+    start, end = len(before), len(question.question) - len(after)
+    assert question.question[:start].lower() == before.lower()
+    assert question.question[end:] == after
+    return NAME_OF[question.question[start:end]]
 
 
 def first_word(text, words):
@@ -213,14 +223,14 @@ def spoken_place(place):
     if place.endswith(" m"):
         return re.escape(place) + " away"
     exact = {
-        "front": "in front ",
-        "back": "at the back ",
+        "front": "in front",
+        "back": "at the back",
         "above": "above the",
         "below": "below the",
     }
     if place in exact:
         return exact[place]
-    return "level with" if place == "level" else f"to the {place} "
+    return "level with" if place == "level" else rf"to the {place}\b"
 
 
 @pytest.fixture(scope="module")
@@ -272,20 +282,105 @@ def test_all_families_types_and_cases_of_table_1_come_up(asked):
 
 
 def test_the_examples_of_table_1_are_wordings():
-    wordings = {w for family in load_families() for kind in family.kind for w in kind.wordings}
-    for example in (
-        "What sound events are present?",
-        "Is the sound moving or stationary?",
-        "Is the {name} moving or stationary?",
-        "What is the azimuth of the sound {anchor}?",
-        "What is the distance of the {name} {anchor}?",
-        "Does the sound get closer or farther overall?",
-        "Does the {name} move clockwise or counterclockwise?",
-        "Which sound moves {value}, {first} or {second}?",
-        "{anchor}, is the moving sound {relation} than the stationary sound?",
-        "Does the {first} change distance more than the {second}?",
+    slots = {
+        "name": "sound",
+        "first": "dog bark",
+        "second": "clapping",
+        "is": "is",
+        "does": "does",
+        "it": "it",
+        "a_name": "a dog bark",
+    }
+    said = defaultdict(set)
+    for family in load_families():
+        for kind in family.kind:
+            for name in ("sound", "clapping") if kind.type == "B" else ("sound",):
+                for value in ("closer", "higher", "clockwise", ""):
+                    opposite = kind.opposite_phrases.get("farther", "")
+                    for anchor in ("At the middle", "at the end"):
+                        text = kind.wordings[0].format_map(
+                            {
+                                **slots,
+                                "name": name,
+                                "value": value,
+                                "relation": value,
+                                "opposite": opposite,
+                                "anchor": anchor,
+                            }
+                        )
+                        said[text[0].upper() + text[1:]].add(kind.type)
+    for type_, example in (
+        ("A", "What sound events are present?"),
+        ("A", "Is the sound moving or stationary?"),
+        ("B", "Is the clapping moving or stationary?"),
+        ("A", "What is the azimuth of the sound at the end?"),
+        ("B", "What is the distance of the clapping at the end?"),
+        ("A", "Does the sound get closer or farther overall?"),
+        ("B", "Does the clapping move clockwise or counterclockwise?"),
+        ("B", "Which sound moves clockwise, dog bark or clapping?"),
+        ("C", "Does dog bark start closer than clapping and end farther away?"),
+        ("C", "At the middle, is the moving sound higher than the stationary sound?"),
+        ("C", "Does dog bark change distance more than clapping?"),
     ):
-        assert example in wordings
+        assert type_ in said[example], example
+
+
+def test_every_kind_has_eight_wordings_and_two_that_training_never_sees(planned):
+    for family in load_families():
+        for kind in family.kind:
+            assert len(kind.wordings) >= 6
+            assert len(kind.held_out) >= 2
+    engine = QuestionEngine(QuestionsRecipe(), noun, related)
+    chosen = engine.choose([SceneTable.of(planned.scenes("test"))], 1)
+    usual, held_out = list(engine.word(chosen)), list(engine.word(chosen, held_out=True))
+    assert len(usual) == len(held_out)
+    assert not {each.question_id for each in usual} & {each.question_id for each in held_out}
+    for one, other in zip(usual, held_out, strict=True):
+        same = ("scene_id", "answer", "options", "targets", "template_id", "anchor")
+        assert all(getattr(one, name) == getattr(other, name) for name in same)
+        assert one.question != other.question
+        assert wording_of(one) != wording_of(other)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("Walk, footsteps", "Are the footsteps moving or stationary?"),
+        ("Rain", "Is the rain moving or stationary?"),
+        ("Christmas music", "Is the Christmas music moving or stationary?"),
+        ("Waves, surf", "Are the waves moving or stationary?"),
+    ],
+)
+def test_verbs_agree_with_names(label, said, planned):
+    scenes = [
+        replace(
+            scene,
+            sources=tuple(named(source, label) for source in scene.sources),
+        )
+        for scene in planned.scenes("train")
+        if len(scene.sources) == 2
+    ]
+    engine = QuestionEngine(QuestionsRecipe(), noun, related)
+    assert said in {question.question for question in engine.ask(scenes, 0)}
+
+
+def named(source, label):
+    name = label if source.index == 0 else "Clapping"
+    return replace(source, event=replace(source.event, labels=(name,)))
+
+
+def test_articles_and_numbers_of_all_labels():
+    forms = {each.name: noun(each.name) for each in all_labels()}
+    assert forms["Engine"].indefinite == "an engine"
+    assert forms["Ukulele"].indefinite == "a ukulele"
+    assert forms["Effects unit"].indefinite == "an effects unit"
+    assert forms["Speech"].indefinite == "speech"
+    assert forms["Bagpipes"].indefinite == "bagpipes"
+    for each in forms.values():
+        assert each.indefinite.endswith(each.text)
+        assert "," not in each.text
+        assert each.number in ("count", "mass", "plural")
+    assert len({each.indefinite for each in forms.values()}) == 527
 
 
 def test_yes_and_no_are_even_and_every_label_is_as_often_absent_as_present(asked):
@@ -339,7 +434,7 @@ def test_questions_are_unique_numbered_by_scene_and_reproducible(planned, asked)
     ids = [question.question_id for question, _ in asked]
     assert len(set(ids)) == len(ids)
     assert all(question.question_id.startswith(question.scene_id) for question, _ in asked)
-    engine = QuestionEngine(QuestionsRecipe(), spoken_name, related)
+    engine = QuestionEngine(QuestionsRecipe(), noun, related)
     again = engine.ask(planned.scenes("test"), planned.manifest.seed)
     assert again == planned.questions("test")
 
@@ -549,10 +644,10 @@ def test_an_event_that_is_everywhere_is_given_no_scene():
 
 def test_no_more_questions_than_wanted_and_answers_stay_even(planned):
     scenes = list(planned.scenes("train"))
-    free = QuestionEngine(QuestionsRecipe(), spoken_name, related).ask(scenes, 3)
+    free = QuestionEngine(QuestionsRecipe(), noun, related).ask(scenes, 3)
     wanted = {"A": 300, "B": 500, "C": 10_000}
     guards = QuestionsRecipe(most={"train": wanted, "test": {"A": 1}})
-    asked = QuestionEngine(guards, spoken_name, related).ask(scenes, 3)
+    asked = QuestionEngine(guards, noun, related).ask(scenes, 3)
     had, have = (Counter(each.type for each in questions) for questions in (free, asked))
     assert have["C"] == had["C"] < 10_000
     for type_ in "AB":
@@ -569,6 +664,8 @@ def test_no_more_questions_than_wanted_and_answers_stay_even(planned):
 GOOD = """
 family = "spatial_location"
 version = 1
+min_wordings = 1
+min_held_out = 0
 [[kind]]
 id = "x"
 type = "A"

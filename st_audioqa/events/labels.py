@@ -11,10 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any, Literal, cast
 
 from st_audioqa.errors import unknown_name
+from st_audioqa.noun import Noun
 
-__all__ = ["Label", "all_labels", "ancestors", "label", "related", "slug", "spoken_name"]
+__all__ = [
+    "Label",
+    "all_labels",
+    "ancestors",
+    "label",
+    "noun",
+    "related",
+    "slug",
+    "spoken_name",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ def _parents() -> Mapping[str, tuple[str, ...]]:
 @cache
 def _spoken() -> Mapping[str, str]:
     return {row["name"]: row["spoken"] for row in _rows()}
+
+
+@cache
+def _numbers() -> Mapping[str, Literal["count", "mass", "plural"]]:
+    return {row["name"]: cast(Any, row["number"]) for row in _rows()}
 
 
 def label(name: str) -> Label:
@@ -114,6 +130,22 @@ def spoken_name(name: str) -> str:
     'fire engine siren'
     """
     return _spoken()[label(name).name]
+
+
+def noun(name: str) -> Noun:
+    """The spoken name of a label with its grammatical number.
+
+    Raises
+    ------
+    UserError
+        If `name` is no label.
+
+    Examples
+    --------
+    >>> noun("Walk, footsteps")
+    Noun(text='footsteps', number='plural')
+    """
+    return Noun(spoken_name(name), _numbers()[name])
 
 
 def slug(text: str) -> str:

@@ -22,7 +22,7 @@ from st_audioqa.corpus.schema import (
 from st_audioqa.corpus.shards import file_sha256, write_shard
 from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
-from st_audioqa.events.labels import related, spoken_name
+from st_audioqa.events.labels import noun, related
 from st_audioqa.execution.local import run_tasks
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.pipeline.render import produce
@@ -116,7 +116,7 @@ def ask_questions(
 
 def question_engine(recipe: Recipe) -> QuestionEngine:
     """The question engine with the guard bands of a recipe."""
-    return QuestionEngine(recipe.questions, spoken_name, related)
+    return QuestionEngine(recipe.questions, noun, related)
 
 
 def finish(work: Work) -> Manifest:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import CONFIGURATIONS
+from st_audioqa.noun import Noun
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene import Question, Scene
 from st_audioqa.scene_table import SceneTable
@@ -73,7 +74,7 @@ class QuestionEngine:
     ----------
     guards : QuestionsRecipe
         Guard bands: what makes an answer clear; and how many questions are wanted.
-    spoken_name : callable
+    noun : callable
         Display name of a label -> how it is spoken in a question.
     related : callable
         Whether two labels are the same or one contains the other.
@@ -84,12 +85,12 @@ class QuestionEngine:
     def __init__(
         self,
         guards: QuestionsRecipe,
-        spoken_name: Callable[[str], str],
+        noun: Callable[[str], Noun],
         related: Callable[[str, str], bool],
         families: Sequence[Family] | None = None,
     ) -> None:
         self._guards = guards
-        self._spoken_name = spoken_name
+        self._noun = noun
         self._related = related
         self._families = tuple(load_families() if families is None else families)
 
@@ -105,7 +106,7 @@ class QuestionEngine:
     def choose(self, tables: Iterable[SceneTable], seed: int) -> Chosen:
         """Which questions are asked of the scenes of one split."""
         facts = Facts.of(tables, self._guards)
-        naming = Naming(facts, self._spoken_name, self._related)
+        naming = Naming(facts, self._noun, self._related)
         groups = list(self._groups(facts))
         batches = [self._batch(group, naming, seed, most=None) for group in groups]
         for i, most in self._too_many(facts.split, groups, batches).items():
@@ -121,10 +122,20 @@ class QuestionEngine:
         number = np.arange(len(order)) - starts
         return Chosen(naming, tuple(batches), batch[order], row[order], number)
 
-    def word(self, chosen: Chosen) -> Iterator[Question]:
-        """The questions in words, in the order in which they were chosen."""
+    def word(self, chosen: Chosen, *, held_out: bool = False) -> Iterator[Question]:
+        """The questions in words, in the order in which they were chosen.
+
+        Parameters
+        ----------
+        chosen : Chosen
+        held_out : bool
+            Use the wordings that are kept from training. The questions are the same and have
+            ids of their own.
+        """
         naming = chosen.naming
-        writers = [Writer(batch, naming.facts, naming) for batch in chosen.batches]
+        writers = [
+            Writer(batch, naming.facts, naming, held_out=held_out) for batch in chosen.batches
+        ]
         columns = (chosen.batch.tolist(), chosen.row.tolist(), chosen.number.tolist())
         for batch, row, number in zip(*columns, strict=True):
             yield writers[batch].question(row, number)

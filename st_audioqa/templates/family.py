@@ -24,7 +24,21 @@ __all__ = ["ANCHOR_WORDS", "Family", "Kind", "load_families", "parse_family"]
 ANCHOR_WORDS = {"beginning": "at the beginning", "middle": "at the middle", "end": "at the end"}
 """How an anchor is spoken in the slot {anchor}."""
 
-_SLOTS = {"name", "first", "second", "value", "relation", "opposite", "anchor"}
+_SLOTS = {
+    "name",
+    "a_name",
+    "first",
+    "second",
+    "value",
+    "relation",
+    "opposite",
+    "anchor",
+    "is",
+    "does",
+    "it",
+}
+"""{is} and {does} agree with {name} or {first}; {it} stands for {second}. In questions of type A
+{name} is "sound"."""
 
 
 class _Data(BaseModel):
@@ -51,7 +65,11 @@ class Kind(_Data):
     """Most questions of this kind about one scene and anchor."""
     phrases: dict[str, str] = {}
     """How a value, relation or opposite is spoken in a wording."""
+    opposite_phrases: dict[str, str] = {}
+    """How an opposite is spoken, where it differs."""
     wordings: tuple[str, ...] = Field(min_length=1)
+    held_out: tuple[str, ...] = ()
+    """Wordings that are never used for training (nor in `qa` at all): they test robustness."""
 
     @model_validator(mode="after")
     def _known(self) -> Kind:
@@ -60,11 +78,12 @@ class Kind(_Data):
         for anchor in self.anchors:
             if anchor and anchor not in ANCHORS:
                 raise ValueError(f"unknown anchor {anchor!r}, known: {', '.join(ANCHORS)}")
-        for wording in self.wordings:
+        every = (*self.wordings, *self.held_out)
+        for wording in every:
             for _, slot, _, _ in string.Formatter().parse(wording):
                 if slot is not None and slot not in _SLOTS:
                     raise ValueError(f"unknown slot {{{slot}}} in {wording!r}")
-        if len(set(self.wordings)) < len(self.wordings):
+        if len(set(every)) < len(every):
             raise ValueError("two wordings are the same")
         return self
 
@@ -74,13 +93,41 @@ class Family(_Data):
 
     family: str
     version: int
+    min_wordings: int = Field(8, ge=1)
+    """Least wordings of a kind, held out or not."""
+    min_held_out: int = Field(2, ge=0)
+    """Least wordings of a kind that are held out."""
     kind: tuple[Kind, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _both_types(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """A kind without a type is asked of one source (A) and of two (B), by its cases."""
+        kinds: list[Any] = []
+        for kind in data.get("kind", []):
+            if not isinstance(kind, dict) or "type" in kind:
+                kinds.append(kind)
+                continue
+            cases = [str(case) for case in kind.get("cases", [])]
+            single = [case for case in cases if len(case) == 1]
+            double = [case for case in cases if len(case) != 1]
+            kinds += [
+                {**kind, "id": f"{kind.get('id')}.{type_}", "type": type_, "cases": some}
+                for type_, some in (("A", single), ("B", double))
+                if some
+            ]
+        return {**data, "kind": kinds}
 
     @model_validator(mode="after")
     def _unique(self) -> Family:
         ids = [kind.id for kind in self.kind]
         if len(set(ids)) < len(ids):
             raise ValueError("two kinds have the same id")
+        for kind in self.kind:
+            if len(kind.wordings) + len(kind.held_out) < self.min_wordings:
+                raise ValueError(f"{kind.id} has fewer than {self.min_wordings} wordings")
+            if len(kind.held_out) < self.min_held_out:
+                raise ValueError(f"{kind.id} has fewer than {self.min_held_out} in held_out")
         return self
 
 

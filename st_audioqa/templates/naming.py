@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from st_audioqa.noun import Noun
 from st_audioqa.templates.facts import Facts
 
 __all__ = ["Naming"]
@@ -21,7 +22,7 @@ class Naming:
     """Labels and names of all scenes of some facts."""
 
     facts: Facts
-    spoken_name: Callable[[str], str]
+    noun: Callable[[str], Noun]
     related: Callable[[str, str], bool]
 
     @cached_property
@@ -52,9 +53,9 @@ class Naming:
         return np.array(rows, dtype=np.int64).reshape(len(held), width)
 
     @cached_property
-    def spoken(self) -> tuple[str, ...]:
+    def nouns(self) -> tuple[Noun, ...]:
         """How each label is said."""
-        return tuple(self.spoken_name(label) for label in self.labels)
+        return tuple(self.noun(label) for label in self.labels)
 
     @cached_property
     def conflict(self) -> NDArray[np.bool_]:
@@ -62,7 +63,7 @@ class Naming:
 
         It cannot where the two are the same or related, or one spoken name is part of the other.
         """
-        words = [set(each.split()) for each in self.spoken]
+        words = [set(each.text.split()) for each in self.nouns]
         return np.array(
             [
                 [

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import CONFIGURATIONS
+from st_audioqa.noun import Noun
 from st_audioqa.scene import Question
 from st_audioqa.templates.facts import Facts
 from st_audioqa.templates.family import ANCHOR_WORDS, Kind
@@ -38,9 +39,11 @@ class Batch:
 class Writer:
     """Writes the questions of one batch."""
 
-    def __init__(self, batch: Batch, facts: Facts, naming: Naming) -> None:
+    def __init__(
+        self, batch: Batch, facts: Facts, naming: Naming, *, held_out: bool = False
+    ) -> None:
         kind, asked = batch.kind, batch.asked
-        self._batch, self._facts, self._spoken = batch, facts, naming.spoken
+        self._batch, self._facts, self._nouns = batch, facts, naming.nouns
         names = np.where(
             asked.targets >= 0, naming.name[asked.scene[:, None], asked.targets], -1
         )
@@ -51,27 +54,43 @@ class Writer:
         self._configuration = facts.configuration[asked.scene].tolist()
         self._role = asked.role.tolist()
         self._value = asked.column("value").tolist()
-        self._paraphrase = batch.paraphrase.tolist()
-        self._said = [kind.phrases.get(value, value) for value in asked.values]
+        self._letter = "r" if held_out else "q"
+        self._wordings = kind.held_out if held_out else kind.wordings
+        self._paraphrase = (batch.paraphrase % len(self._wordings)).tolist()
+        self._first_id = len(kind.wordings) if held_out else 0
+        said = [kind.phrases.get(value, value) for value in asked.values]
+        self._said = said
+        self._opposite = [
+            kind.opposite_phrases.get(value, said[i]) for i, value in enumerate(asked.values)
+        ][::-1]
         self._answer = _ANSWERS.get(kind.answer_kind, Writer._role_word)
 
     def question(self, row: int, number: int) -> Question:
         """The question of a row, by its number within the scene."""
         batch, kind = self._batch, self._batch.kind
         names, value = self._names[row], self._value[row]
+        name = self._nouns[self._named[row]]
+        second = self._nouns[names[-1]]
+        subject = _THE_SOUND if kind.type == "A" else name
         scene_id = self._facts.scene_id[self._scene[row]]
         answer, options = self._answer(self, row)
-        text = kind.wordings[self._paraphrase[row]].format(
-            name=self._spoken[self._named[row]],
-            first=self._spoken[names[0]],
-            second=self._spoken[names[-1]],
-            value=self._said[value],
-            relation=self._said[value],
-            opposite=self._said[-1 - value],
-            anchor=ANCHOR_WORDS.get(batch.anchor, ""),
+        text = self._wordings[self._paraphrase[row]].format_map(
+            {
+                "name": subject.text,
+                "a_name": name.indefinite,
+                "first": name.text,
+                "second": second.text,
+                "value": self._said[value],
+                "relation": self._said[value],
+                "opposite": self._opposite[value],
+                "anchor": ANCHOR_WORDS.get(batch.anchor, ""),
+                "is": subject.agrees("is", "are"),
+                "does": subject.agrees("does", "do"),
+                "it": second.agrees("it", "them"),
+            }
         )
         return Question(
-            question_id=f"{scene_id}-q{number:03d}",
+            question_id=f"{scene_id}-{self._letter}{number:03d}",
             scene_id=scene_id,
             split=self._facts.split,
             configuration=CONFIGURATIONS[self._configuration[row]],
@@ -85,7 +104,7 @@ class Writer:
             options=options,
             targets=self._targets[row],
             template_id=kind.id,
-            paraphrase_id=self._paraphrase[row],
+            paraphrase_id=self._first_id + self._paraphrase[row],
         )
 
     def _role_word(self, row: int) -> tuple[str, tuple[str, ...]]:
@@ -93,15 +112,16 @@ class Writer:
         return roles[self._role[row]], roles
 
     def _source(self, row: int) -> tuple[str, tuple[str, ...]]:
-        first, second = (self._spoken[each] for each in self._names[row][:2])
+        first, second = (self._nouns[each].text for each in self._names[row][:2])
         options = (first, second, *SOURCE_ROLES[2:])
         return options[self._role[row]], options
 
     def _events(self, row: int) -> tuple[str, tuple[str, ...]]:
-        heard = [self._spoken[each] for each in self._names[row] if each >= 0]
+        heard = [self._nouns[each].text for each in self._names[row] if each >= 0]
         return "; ".join(heard), ()
 
 
+_THE_SOUND = Noun("sound", "count")
 _ANSWERS: dict[str, Callable[[Writer, int], tuple[str, tuple[str, ...]]]] = {
     "source": Writer._source,
     "events": Writer._events,
