@@ -296,6 +296,7 @@ def eval_run(
     from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.corpus.shards import file_sha256
+    from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import RunContext, load_model, run
 
     corpus = Corpus(folder)
@@ -317,6 +318,7 @@ def eval_run(
         batch_size=batch_size,
     )
     kept = f", {report.skipped} were answered already" if report.skipped else ""
+    click.echo(f"The model was given {describe_audio(report.audio)}.")
     click.echo(f"{report.asked} questions asked, {report.failed} failed{kept}: {out}")
     if report.failed:
         click.echo("Failed questions count as wrong; the same command asks them again.")
@@ -345,6 +347,7 @@ def eval_score(
     from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.corpus.shards import file_sha256
+    from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import (
         audioset_vocabulary,
         format_tables,
@@ -355,6 +358,7 @@ def eval_score(
     corpus = Corpus(folder)
     found = read_predictions(predictions)
     name = found.header.model if found.header else predictions.stem
+    audio = found.header.audio if found.header else None
     manifest_sha256 = file_sha256(folder / MANIFEST)
     if found.header:
         for what, wanted, got in (
@@ -375,6 +379,7 @@ def eval_score(
     tables = {name: result.tables}
     if json_path is not None:
         content = {**result.to_dict(), "model": name, "manifest_sha256": manifest_sha256}
+        content["audio"] = audio
         _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
     if rows_path is not None:
         _write(rows_path, "".join(result.rows_jsonl()))
@@ -386,6 +391,7 @@ def eval_score(
         f"{count} {status}" for status, count in result.statuses.items() if count
     )
     click.echo(f"{name}: {result.counts['questions']} questions ({statuses}).")
+    click.echo(f"{name} was given {describe_audio(audio)}.")
 
 
 @evaluate.command(name="report")
@@ -394,10 +400,12 @@ def eval_score(
 @click.option("--intervals/--no-intervals", default=False, help="Show 95 % intervals.")
 def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals: bool) -> None:
     """Put the RESULTS of several models (result.json) into one table."""
+    from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import format_tables
 
     tables: dict[str, Any] = {}
     asked: dict[str, Path] = {}
+    given: dict[str, Any] = {}
     for path in results:
         try:
             result = json.loads(path.read_text("utf-8"))
@@ -411,16 +419,22 @@ def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals
                 f"{path} is no result: wanted what `st-audioqa eval score --json` writes."
             ) from error
         asked.setdefault(questions, path)
-        tables[name if name not in tables else f"{name} ({path})"] = found
+        name = name if name not in tables else f"{name} ({path})"
+        tables[name] = found
+        audio = result.get("audio")
+        given[name] = audio if isinstance(audio, dict) else None
     if len(asked) > 1:
         first, other = list(asked.values())[:2]
         raise UserError(
             f"{first} and {other} are about different questions: results in one table must "
             "come from the same split of the same corpus."
         )
+    told = [f"{name} was given {describe_audio(audio)}." for name, audio in given.items()]
     if markdown_path is not None:
-        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
+        text = format_tables(tables, style="markdown", intervals=True)
+        _write(markdown_path, "\n".join([text, *(f"- {line}" for line in told), ""]))
     click.echo(format_tables(tables, intervals=intervals))
+    click.echo("\n".join(told))
 
 
 def _key_value(argument: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ _OPTIONAL = {
     "datasets": ("hub", "reading a corpus with load_dataset"),
     "huggingface_hub": ("hub", "publishing to the Hugging Face Hub"),
     "matplotlib": ("plots", "plots of `st-audioqa stats --plots`"),
+    "netCDF4": ("binaural", "SOFA files of HRTFs"),
     "torch": ("models", "the neural reference models"),
 }
 

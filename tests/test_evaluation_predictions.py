@@ -106,6 +106,7 @@ def test_long_responses_are_bounded(path):
         ('{"question_id": "q1", "response": ["left"]}\n', "got a list"),
         ('{"question_id": "q1", "response": null, "error": 3}\n', '"error" as text'),
         ('{"type": "run"}\n', '"model" as text, got null'),
+        ('{"type": "run", "model": "m", "audio": "mono"}\n', '"audio" as an object, got text'),
         (GOOD + '{"type": "run", "model": "m"}\n', "Line 2 of .*run header"),
         (b'{"question_id": "q1", "response": "\xff"}\n', "Line 1 of .*UTF-8"),
         ("[" * 100_000 + "\n", "Line 1 of"),
@@ -163,6 +164,7 @@ def test_files_of_other_runs_are_not_touched(path):
     for other in (
         RunHeader("other", "r1", "test", "abc"),
         RunHeader("my-model", "r1", "test", "def"),
+        RunHeader("my-model", "r1", "test", "abc", {"layout": "mono"}),
     ):
         with pytest.raises(UserError, match="holds those of model my-model"):
             PredictionWriter(path, other)

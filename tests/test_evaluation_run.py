@@ -4,18 +4,22 @@ import textwrap
 
 import numpy as np
 import pytest
+import soundfile
 
+from st_audioqa.decoding import describe_audio
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation import (
     MODELS,
     AudioLanguageModel,
     ModelSpec,
+    Request,
     RunContext,
     load_model,
     read_predictions,
     run,
 )
 from st_audioqa.evaluation.model import prompt_of
+from st_audioqa.foa import encode
 from tests.test_evaluation_questions import make_questions
 
 QUESTIONS = make_questions(6)
@@ -133,13 +137,73 @@ def test_a_stopped_run_goes_on_after_a_cut_line(tmp_path):
     assert sorted(p.question_id for p in rows) == sorted(q.question_id for q in QUESTIONS)
 
 
+def plane_wave(scene_id, n=4000):
+    """Noise from azimuth 90 (left)."""
+    noise = np.random.default_rng(int(scene_id.split("-")[1])).standard_normal(n)
+    return (0.1 * encode(noise, 90.0, 0.0)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape"),
+    [
+        ({"audio": "foa"}, (4, 4000)),
+        ({"audio": "binaural"}, (2, 4000)),
+        ({"audio": "stereo", "sample_rate": 16_000}, (2, 2000)),
+        ({"audio": "mono", "sample_rate": 48_000, "max_s": 0.0625}, (1, 3000)),
+    ],
+)
+def test_models_are_given_what_they_ask_for_and_it_is_recorded(tmp_path, spec, shape):
+    model, path = Fake(**spec), tmp_path / "p.jsonl"
+    report = ask(model, path, QUESTIONS[:4], plane_wave)
+    request = model.batches[0][0]
+    assert report.failed == 0
+    assert request.audio.shape == shape
+    assert request.sample_rate == spec.get("sample_rate", 32_000)
+    decoder = model.spec.decoder()
+    np.testing.assert_array_equal(request.audio, decoder(plane_wave(request.prompt.scene_id)))
+    assert read_predictions(path).header.audio == report.audio == decoder.describe()
+    assert report.audio["layout"] == spec["audio"]
+    assert ask(Fake(**spec), path, QUESTIONS[:4], plane_wave).skipped == 4
+
+
+def test_a_mono_model_hears_w_and_not_the_mean_of_the_channels(tmp_path):
+    model = Fake("mono")
+    ask(model, tmp_path / "p.jsonl", QUESTIONS[:1], plane_wave)
+    given = model.batches[0][0]
+    np.testing.assert_array_equal(given.audio[0], plane_wave(given.prompt.scene_id)[0])
+
+
+def test_answers_to_other_audio_are_not_mixed_into_a_file(tmp_path):
+    path = tmp_path / "p.jsonl"
+    ask(Fake("mono"), path, QUESTIONS[:2], plane_wave)
+    with pytest.raises(UserError, match=r"given stereo audio.*given mono audio \(W, gain 1\)"):
+        ask(Fake("stereo"), path, QUESTIONS[:2], plane_wave)
+
+
+def test_models_without_audio_say_so(tmp_path):
+    report = ask(Fake("none"), tmp_path / "p.jsonl", QUESTIONS[:2])
+    assert read_predictions(tmp_path / "p.jsonl").header.audio == {"layout": "none"}
+    assert describe_audio(report.audio) == "no audio"
+
+
+def test_audio_is_written_for_models_that_read_files(tmp_path):
+    model = Fake("stereo", sample_rate=16_000)
+    ask(model, tmp_path / "p.jsonl", QUESTIONS[:1], plane_wave)
+    request = model.batches[0][0]
+    samples, rate = soundfile.read(request.write_wav(tmp_path), dtype="float32")
+    assert rate == 16_000
+    np.testing.assert_array_equal(samples.T, request.audio)
+    with pytest.raises(UserError, match="no audio to write"):
+        Request(request.prompt, None).write_wav(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"audio": "binaural"}, "asks for 'binaural'"),
-        ({"audio": "mono"}, "asks for 'mono'"),
-        ({"sample_rate": 16_000}, "at 16000 Hz"),
-        ({"max_s": 5.0}, "at most 5 s"),
+        ({"audio": "5.1"}, "no audio layout named '5.1'"),
+        ({"audio": "mono", "sample_rate": 0}, "got 0"),
+        ({"max_s": 0.0}, "more than 0 s"),
+        ({"audio": "binaural", "hrtf": "nowhere.sofa"}, "'nowhere.sofa' is neither"),
     ],
 )
 def test_contracts_that_cannot_be_met_are_told(tmp_path, spec, message):

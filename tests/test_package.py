@@ -22,6 +22,9 @@ VOCABULARY = (
     "seeding",
     "registry",
     "foa",
+    "hrtf",
+    "sofa",
+    "decoding",
 )
 
 
@@ -76,7 +79,7 @@ def test_nothing_optional_is_imported_with_the_package():
     code = (
         "import sys, st_audioqa.cli, st_audioqa.pipeline.generate, st_audioqa.evaluation\n"
         "print([m for m in ('datasets', 'torch', 'matplotlib', 'huggingface_hub', "
-        "'rlr_audio_propagation', 'habitat_sim', 'sklearn') if m in sys.modules])"
+        "'rlr_audio_propagation', 'habitat_sim', 'sklearn', 'netCDF4') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

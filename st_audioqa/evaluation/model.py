@@ -1,5 +1,10 @@
 """What a model is to the evaluation: a spec and one method.
 
+The spec is also the audio contract: the layout, the sample rate and the length that the model
+wants. The evaluation decodes the stored ambisonics accordingly (`st_audioqa.decoding` has the
+formulas, docs/decoding.md what they keep and lose), and writes what was given into the header of
+the predictions.
+
 A model is a class `Model` that takes a `RunContext`; it lives in a file of
 `st_audioqa.baselines`, in another package under the entry-point group ``st_audioqa.models``, or
 anywhere importable as ``module:Class``.
@@ -15,10 +20,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
+from st_audioqa.decoding import AudioLayout, Decoder
 from st_audioqa.errors import UserError
+from st_audioqa.hrtf import SPHERICAL_HEAD
 from st_audioqa.registry import Registry
 from st_audioqa.scene import Question, Scene
 
@@ -33,7 +41,7 @@ __all__ = [
     "prompt_of",
 ]
 
-AudioContract = Literal["foa", "binaural", "stereo", "mono", "none"]
+AudioContract = AudioLayout | Literal["none"]
 
 MODELS = Registry("model", "st_audioqa.baselines", "Model", "st_audioqa.models")
 
@@ -45,10 +53,26 @@ class ModelSpec:
     name: str
     revision: str
     audio: AudioContract
-    """"foa": [shape=(4, n)] W, Y, Z, X in SN3D; "none": the model gets no audio."""
+    """"foa": W, Y, Z, X in SN3D; "binaural" and "stereo": left, right; "mono": W; "none": the
+    model gets no audio. The formulas stand in `st_audioqa.decoding`."""
     sample_rate: int = SAMPLE_RATE
     max_s: float = DURATION_S
-    """The longest audio that the model takes, in seconds."""
+    """The longest audio that the model takes, in seconds: of longer scenes it hears the
+    beginning, and the rest counts against it."""
+    hrtf: str = SPHERICAL_HEAD
+    """For "binaural": the built-in set, or the path of a SOFA file."""
+
+    def decoder(self) -> Decoder | None:
+        """From stored FOA audio to what the model is given; None where that is no audio.
+
+        Raises
+        ------
+        UserError
+            If the contract cannot be met.
+        """
+        if self.audio == "none":
+            return None
+        return Decoder(self.audio, self.sample_rate, self.max_s, self.hrtf)
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,24 @@ class Request:
 
     prompt: Prompt
     audio: NDArray[np.floating] | None
-    """[shape=(4, n)]; None for models whose spec says "none"."""
+    """What the spec asks for [shape=(n_channels, n)]; None where it says "none"."""
+    sample_rate: int = SAMPLE_RATE
+
+    def write_wav(self, folder: str | Path) -> Path:
+        """Write the audio as ``<scene_id>.wav`` (32-bit float) for a model that reads files.
+
+        The folder is the model's own: whoever writes there clears it.
+
+        Raises
+        ------
+        UserError
+            If there is no audio.
+        """
+        if self.audio is None:
+            raise UserError("There is no audio to write: declare another `audio` than 'none'.")
+        path = Path(folder) / f"{self.prompt.scene_id}.wav"
+        soundfile.write(path, self.audio.T, self.sample_rate, subtype="FLOAT")
+        return path
 
 
 @dataclass(frozen=True, eq=False)

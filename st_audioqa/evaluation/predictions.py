@@ -3,7 +3,8 @@ r"""``predictions.jsonl``: what a model said, one JSON object a line.
 Format
 ------
 The first line may be a header, ``{"type": "run", "model": ..., "revision": ..., "split": ...,
-"manifest_sha256": ...}``; every other line is ``{"question_id": ..., "response": text or null,
+"manifest_sha256": ..., "audio": {...}}``, where `audio` says what the model was given (see
+`st_audioqa.decoding`); every other line is ``{"question_id": ..., "response": text or null,
 "error": text}``, where `error` may be left out. Further keys are allowed and not read. UTF-8.
 
 A row with an error and no response may be followed by another row for the same question, which
@@ -18,12 +19,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from st_audioqa.decoding import describe_audio
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation.text import bounded
 from st_audioqa.scene import Prediction
@@ -53,6 +55,8 @@ class RunHeader:
     split: str = ""
     manifest_sha256: str = ""
     """Hash of the manifest of the corpus that was asked."""
+    audio: Mapping[str, Any] | None = None
+    """What the model was given (`st_audioqa.decoding.Decoder.describe`); None if not known."""
 
 
 @dataclass(frozen=True)
@@ -220,9 +224,13 @@ def _text(row: dict[str, Any], key: str, where: str, default: str | None = None)
 
 def _header(row: dict[str, Any], where: str) -> RunHeader:
     keys = ("revision", "split", "manifest_sha256")
-    return RunHeader(
-        _text(row, "model", where), *(_text(row, key, where, default="") for key in keys)
-    )
+    audio = row.get("audio")
+    if not isinstance(audio, dict | None):
+        raise UserError(
+            f'{where} must have "audio" as an object, got {_kind(audio)}: mend or delete it.'
+        )
+    revision, split, manifest = (_text(row, key, where, default="") for key in keys)
+    return RunHeader(_text(row, "model", where), revision, split, manifest, audio)
 
 
 def _prediction(row: dict[str, Any], where: str) -> Prediction:
@@ -344,5 +352,6 @@ class PredictionWriter:
 def _describe(header: RunHeader | None) -> str:
     if header is None:
         return "an unknown run"
-    parts = [f"{key} {value[:40]}" for key, value in asdict(header).items() if value]
-    return ", ".join(parts)
+    texts = {**asdict(header), "audio": ""}
+    parts = [f"{key} {value[:40]}" for key, value in texts.items() if value]
+    return ", ".join([*parts, f"given {describe_audio(header.audio)}"])

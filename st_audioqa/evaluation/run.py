@@ -1,28 +1,29 @@
 """Asking a model all questions of a split.
 
-Questions are asked scene by scene, so that each scene's audio is loaded once; where the model
-takes no audio, none is loaded. Every answer is written as soon as it is there. What fails is
-recorded as an error of its question and never ends the run; a run that is started again on the
-same file asks failed and missing questions only.
+Questions are asked scene by scene, so that each scene's audio is loaded once and decoded once to
+what the model's spec asks for; where the model takes no audio, none is loaded. Every answer is
+written as soon as it is there. What fails is recorded as an error of its question and never ends
+the run; a run that is started again on the same file asks failed and missing questions only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
+from st_audioqa.decoding import NO_AUDIO
 from st_audioqa.errors import UserError
-from st_audioqa.evaluation.model import AudioLanguageModel, ModelSpec, Request, prompt_of
+from st_audioqa.evaluation.model import AudioLanguageModel, Request, prompt_of
 from st_audioqa.evaluation.predictions import PredictionWriter, RunHeader
 from st_audioqa.scene import Prediction, Question
 
-__all__ = ["RunReport", "check_spec", "run"]
+__all__ = ["RunReport", "run"]
 
 Audio = NDArray[np.floating]
 
@@ -38,29 +39,8 @@ class RunReport:
     """Questions that the file had answers for."""
     repaired: bool
     """Whether a cut last line was removed first."""
-
-
-def check_spec(spec: ModelSpec) -> None:
-    """Check that a model's audio contract can be met.
-
-    Raises
-    ------
-    UserError
-        Where it cannot.
-    """
-    if spec.audio == "none":
-        return
-    if spec.audio != "foa":
-        raise UserError(
-            f"Models are given 'foa' audio or 'none' so far, but {spec.name} asks for "
-            f"{spec.audio!r}: declare audio='foa' and convert inside the model."
-        )
-    if spec.sample_rate != SAMPLE_RATE or spec.max_s < DURATION_S:
-        raise UserError(
-            f"Models are given whole scenes of {DURATION_S:g} s at {SAMPLE_RATE} Hz so far, "
-            f"but {spec.name} asks for at most {spec.max_s:g} s at {spec.sample_rate} Hz: "
-            "declare what is given and convert inside the model."
-        )
+    audio: Mapping[str, Any]
+    """What the model was given (`Decoder.describe`)."""
 
 
 def run(
@@ -97,23 +77,25 @@ def run(
         Where the model's audio contract cannot be met, or where the file belongs to another
         run.
     """
-    check_spec(model.spec)
+    decoder = model.spec.decoder()
+    given = NO_AUDIO if decoder is None else decoder.describe()
     if batch_size < 1:
         raise UserError(f"A batch holds at least 1 question, got {batch_size}: raise it.")
-    header = RunHeader(model.spec.name, model.spec.revision, split, manifest_sha256)
+    spec = model.spec
+    header = RunHeader(spec.name, spec.revision, split, manifest_sha256, given)
     asked = failed = 0
     with PredictionWriter(path, header) as writer:
         todo = [q for q in questions if q.question_id not in writer.answered]
         bar = tqdm(total=len(todo), desc="questions", unit="q", disable=not progress)
         with bar:
-            load = load_audio if model.spec.audio != "none" else None
+            load = None if decoder is None else lambda scene: decoder(load_audio(scene))
             for predictions in _predict(model, _by_scene(todo), load, batch_size):
                 for prediction in predictions:
                     writer.write(prediction)
                     asked += 1
                     failed += bool(prediction.error)
                     bar.update()
-    return RunReport(asked, failed, len(questions) - len(todo), writer.repaired)
+    return RunReport(asked, failed, len(questions) - len(todo), writer.repaired, given)
 
 
 def _by_scene(questions: Sequence[Question]) -> list[Question]:
@@ -141,7 +123,7 @@ def _predict(
         if trouble:
             yield [Prediction(question.question_id, None, trouble)]
             continue
-        batch.append(Request(prompt_of(question), audio))
+        batch.append(Request(prompt_of(question), audio, model.spec.sample_rate))
         if len(batch) == batch_size:
             yield _answer(model, batch)
             batch = []
