@@ -144,8 +144,7 @@ def binaural_filters(hrtf: HRTF, cutoff_hz: float = CUTOFF_HZ) -> Floats:
         )
     fit = (weights * np.linalg.solve(gram, gains)).T
     spectra = fft.rfft(hrtf.irs, n_fft).transpose(2, 1, 0)
-    shared_s = _common_delay_s(spectra, weights, frequency)
-    spectra *= np.exp(2j * np.pi * frequency * shared_s)[:, None, None]
+    spectra *= np.exp(2j * np.pi * frequency * hrtf.shared_delay_s())[:, None, None]
 
     decoder = spectra @ fit
     for k in np.flatnonzero(frequency > cutoff_hz):
@@ -160,13 +159,6 @@ def binaural_filters(hrtf: HRTF, cutoff_hz: float = CUTOFF_HZ) -> Floats:
     fade[:32] = np.sin(np.pi / 2 * (np.arange(32) + 0.5) / 32) ** 2
     fade[-64:] = np.cos(np.pi / 2 * (np.arange(64) + 0.5) / 64) ** 2
     return np.asarray(taps * fade)
-
-
-def _common_delay_s(spectra: Any, weights: Floats, frequency: Floats) -> float:
-    """Time at which the mean over all directions and both ears arrives, 200-1500 Hz."""
-    mean = (spectra.sum(axis=1) @ weights)[(frequency >= 200.0) & (frequency <= 1500.0)]
-    step = np.angle((mean[1:] * np.conj(mean[:-1])).sum())
-    return float(-step / (2.0 * np.pi * (frequency[1] - frequency[0])))
 
 
 def _diffuse_levelled(decoder: Any, spectra: Any, weights: Floats) -> Any:

@@ -63,6 +63,18 @@ class HRTF:
         """Index of the direction nearest to one that is asked for."""
         return int(np.argmax(self.directions @ unit_vectors(azimuth_deg, elevation_deg)))
 
+    def shared_delay_s(self) -> float:
+        """Time at which sound that would reach the middle of the head arrives in the set.
+
+        The group delay of the mean over all directions and both ears, 200-1500 Hz.
+        """
+        frequency, weights = np.arange(200.0, 1500.0, 10.0), self.weights()
+        mean = np.einsum("q,qet->t", weights, self.irs)
+        time_s = np.arange(mean.size) / self.sample_rate
+        spectrum = np.exp(-2j * np.pi * frequency[:, None] * time_s) @ mean
+        step = np.angle((spectrum[1:] * np.conj(spectrum[:-1])).sum())
+        return float(-step / (2.0 * np.pi * 10.0))
+
     def weights(self) -> Floats:
         """Share of the sphere that each direction stands for [shape=(n,)]; they sum to 1.
 

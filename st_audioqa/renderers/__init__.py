@@ -2,9 +2,11 @@
 
 `ENGINES` names the engines of impulse responses; `listener_rirs` asks one for a source's
 trajectory, `render` convolves a waveform with the result, `mix` sums the sources, and the
-`check_*` functions reject what could not be heard or would jump.
+`check_*` functions reject what could not be heard or would jump. `binaural_rirs` asks the RLR
+engine for two ears instead of ambisonics.
 """
 
+from st_audioqa.renderers.binaural import binaural_rirs
 from st_audioqa.renderers.checks import check_levels, check_rirs
 from st_audioqa.renderers.crossfade import CROSSFADE, bin_weights, render
 from st_audioqa.renderers.engine import ENGINES, EngineError, RIREngine
@@ -17,6 +19,7 @@ __all__ = [
     "EngineError",
     "RIREngine",
     "bin_weights",
+    "binaural_rirs",
     "check_levels",
     "check_rirs",
     "listener_rirs",

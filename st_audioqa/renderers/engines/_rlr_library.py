@@ -14,10 +14,12 @@ import importlib.util
 import os
 import platform
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,8 +34,8 @@ PACKAGE = "RLRAudioPropagationPkg"
 LIBRARY = "libs/linux/x64/libRLRAudioPropagation.so"
 PURPOSE = "The RLR engine"
 
-AMBISONICS = 7
-"""Value of RLRA_ChannelLayoutType_Ambisonics."""
+AMBISONICS, BINAURAL = 7, 3
+"""Values of RLRA_ChannelLayoutType."""
 
 _console = threading.RLock()
 
@@ -90,6 +92,8 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     "AddListener": (_POINTER, _POINTER),
     "SetListenerPosition": (_POINTER, _SIZE, _POINTER),
     "SetListenerRadius": (_POINTER, _SIZE, _FLOAT),
+    "SetListenerOrientationQuaternion": (_POINTER, _SIZE, _POINTER),
+    "SetListenerHRTF": (_POINTER, _SIZE, ctypes.c_char_p),
     "AddSource": (_POINTER,),
     "SetSourcePosition": (_POINTER, _SIZE, _POINTER),
     "Simulate": (_POINTER,),
@@ -165,6 +169,7 @@ class Context:
 
     def __init__(self, library: ctypes.CDLL, **settings: float) -> None:
         self._library = library
+        self._channels = 4
         self._handle = ctypes.c_void_p()
         config = Config()
         config.thisSize = ctypes.sizeof(Config)
@@ -221,14 +226,41 @@ class Context:
                 )
             self._checked("FinalizeObjectMesh", self._handle, 0)
 
-    def add_listener(self, position: ArrayLike) -> None:
-        """Place the listener, a point [shape=(3,)] that hears first-order ambisonics."""
-        layout, point = _Layout(4, AMBISONICS), np.ascontiguousarray(position, np.float32)
+    def add_listener(self, position: ArrayLike, layout_type: int = AMBISONICS) -> None:
+        """Place the listener, a point [shape=(3,)] that hears first-order ambisonics.
+
+        Or one with two ears (`BINAURAL`); see `set_head`.
+        """
+        self._channels = 2 if layout_type == BINAURAL else 4
+        point = np.ascontiguousarray(position, np.float32)
+        layout = _Layout(self._channels, layout_type)
         self._checked("AddListener", self._handle, ctypes.byref(layout))
         self._checked("SetListenerPosition", self._handle, 0, point.ctypes.data)
         # The default, a sphere of 0.1 m, hears sounds too early and with a gain of its own.
         self._checked("SetListenerRadius", self._handle, 0, 0.0)
         self._checked("AddSource", self._handle)
+
+    def set_head(self, yaw_deg: float, hrtf: Path | None = None) -> None:
+        """Turn a binaural listener to the left, and give it the HRTFs of a SOFA file.
+
+        Ambisonic channels ignore this orientation.
+
+        Raises
+        ------
+        EngineError
+            Also if the library does not take the file, which it tells on the console only.
+        """
+        half = np.radians(yaw_deg) / 2.0
+        turn = np.array([np.cos(half), 0.0, np.sin(half), 0.0], dtype=np.float32)
+        self._checked("SetListenerOrientationQuaternion", self._handle, 0, turn.ctypes.data)
+        if hrtf is None:
+            return
+        with tempfile.TemporaryFile() as said:
+            with _quiet(said):
+                self._checked("SetListenerHRTF", self._handle, 0, os.fsencode(hrtf))
+            said.seek(0)
+            if b"rror" in said.read():
+                raise EngineError(f"{PURPOSE} does not take the HRTF set in {hrtf.name}.")
 
     def simulate(self, source_position: ArrayLike) -> NDArray[np.float32]:
         """Impulse response with the source at a position [shape=(3,)].
@@ -236,13 +268,14 @@ class Context:
         Returns
         -------
         ndarray [shape=(4, n)]
-            In the axes and the normalisation of the engine; n may be 0.
+            In the axes and the normalisation of the engine; n may be 0. Two channels, left and
+            right, for a binaural listener.
         """
         point = np.ascontiguousarray(source_position, dtype=np.float32)
         self._checked("SetSourcePosition", self._handle, 0, point.ctypes.data)
         self._checked("Simulate", self._handle)
         n_samples = self._library.RLRA_GetIRSampleCount(self._handle, 0, 0)
-        response = np.zeros((4, n_samples), dtype=np.float32)
+        response = np.zeros((self._channels, n_samples), dtype=np.float32)
         if n_samples:
             for channel, row in enumerate(response):
                 samples = self._library.RLRA_GetIRChannel(self._handle, 0, 0, channel)
@@ -260,8 +293,10 @@ class Context:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(into: BinaryIO | None = None) -> Iterator[None]:
     """Keep the console free from what the library prints, at the level of file descriptors.
+
+    It goes into a file, where one is given.
 
     One thread at a time; what other threads print meanwhile is lost as well, so this is held
     for the few calls that print and not for simulations.
@@ -271,8 +306,9 @@ def _quiet() -> Iterator[None]:
         saved = [os.dup(descriptor) for descriptor in (1, 2)]
         try:
             with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 1)
-                os.dup2(nowhere.fileno(), 2)
+                aside = nowhere if into is None else into
+                os.dup2(aside.fileno(), 1)
+                os.dup2(aside.fileno(), 2)
             yield
         finally:
             _flush()
