@@ -8,6 +8,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,38 @@ def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
     if plots is not None:
         for path in plot_stats(corpus, plots):
             click.echo(f"plot: {path}")
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+@click.option(
+    "--audio",
+    "layout",
+    type=click.Choice(["foa", "binaural", "stereo", "mono"]),
+    required=True,
+    help="What to decode to; docs/decoding.md has the formulas.",
+)
+@click.option("--out", type=_FOLDER, required=True, help="Folder for the WAV files.")
+@click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
+@click.option("--sample-rate", type=click.IntRange(1), default=32_000, show_default=True)
+@click.option(
+    "--hrtf",
+    default="spherical-head",
+    show_default=True,
+    help="For binaural: this built-in set, or a SOFA file.",
+)
+def export(
+    folder: Path, layout: Any, out: Path, splits: tuple[str, ...], sample_rate: int, hrtf: str
+) -> None:
+    """Write the audio of the corpus in FOLDER as binaural, stereo, mono or FOA files."""
+    from st_audioqa.corpus.export import export_audio
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.decoding import Decoder, describe_audio
+
+    corpus, decoder = Corpus(folder), Decoder(layout, sample_rate, hrtf=hrtf)
+    bar = partial(tqdm, desc="export", unit=" scenes", dynamic_ncols=True)
+    written = export_audio(corpus, out, decoder, splits, bar)
+    click.echo(f"{written} files written to {out}: {describe_audio(decoder.describe())}.")
 
 
 @cli.group(name="eval")

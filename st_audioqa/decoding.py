@@ -18,12 +18,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 from scipy import fft, signal
+from scipy.io import wavfile
 
 from st_audioqa.conventions import CHANNELS, DURATION_S, SAMPLE_RATE, unit_vectors
 from st_audioqa.errors import UserError, unknown_name
@@ -42,6 +44,7 @@ __all__ = [
     "describe_audio",
     "mono",
     "stereo",
+    "write_wav",
 ]
 
 Floats = NDArray[np.floating]
@@ -284,6 +287,25 @@ class Decoder:
                 "gain_db": found.gain_db,
             }
         return told
+
+
+def write_wav(folder: str | Path, name: str, audio: Floats, sample_rate: int) -> Path:
+    """Write audio [shape=(n_channels, n)] as ``<name>.wav``, 32-bit float, whole or not at all.
+
+    Floats, because ears near a source hear more than full scale; and by scipy, because the
+    floats of libsndfile carry the time of writing.
+
+    Raises
+    ------
+    UserError
+        If the name would lead out of the folder.
+    """
+    path = Path(folder) / f"{name}.wav"
+    if not name or name.startswith(".") or path.name != f"{name}.wav":
+        raise UserError(f"A scene's id is the name of its file, and {name!r} is none.")
+    partial = path.with_name(f".{name}.partial")
+    wavfile.write(partial, sample_rate, np.ascontiguousarray(audio.T, dtype=np.float32))
+    return partial.replace(path)
 
 
 def describe_audio(told: Mapping[str, Any] | None) -> str:

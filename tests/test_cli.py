@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +211,60 @@ def test_mistakes_of_evaluation_are_one_sentence(capsys, corpus_dir, tmp_path):
         ("eval", "run", "..x:y", corpus_dir, "--out", tmp_path / "x"),
     ):
         code, _, err = run(capsys, *arguments)
+        assert_one_sentence(code, err)
+
+
+MODEL = """
+from st_audioqa.evaluation import ModelSpec
+
+class Model:
+    spec = ModelSpec("two-ears", "1", "binaural", sample_rate=16_000)
+
+    def __init__(self, context):
+        pass
+
+    def answer(self, batch):
+        assert all(request.audio.shape == (2, 160_000) for request in batch)
+        return ["yes"] * len(batch)
+"""
+
+
+def test_what_a_model_was_given_is_said_and_kept(capsys, corpus_dir, tmp_path, monkeypatch):
+    (tmp_path / "two_ears_model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    given = "given binaural audio (least squares below 1500 Hz"
+    code, out, _ = run(
+        capsys, "eval", "run", "two_ears_model:Model", corpus_dir, "--out", "p.jsonl"
+    )
+    assert code == 0
+    assert given in out
+    assert "HRTF spherical-head" in out
+    assert "16000 Hz" in out
+    assert " 0 failed" in out
+    arguments = ("--split", "test", "--json", "r.json", "--resamples", "0")
+    code, out, _ = run(capsys, "eval", "score", "p.jsonl", corpus_dir, *arguments)
+    assert code == 0
+    assert given in out
+    assert json.loads(Path("r.json").read_text())["audio"]["hrtf"]["name"] == "spherical-head"
+    Path("own.jsonl").write_text("\n".join(Path("p.jsonl").read_text().splitlines()[1:]) + "\n")
+    run(capsys, "eval", "score", "own.jsonl", corpus_dir, "--json", "own.json", *arguments[4:])
+    code, out, _ = run(capsys, "eval", "report", "r.json", "own.json", "--markdown", "t.md")
+    assert code == 0
+    for text in (out, Path("t.md").read_text()):
+        assert f"two-ears was {given}" in text
+        assert "own was given audio that is not recorded" in text
+
+
+def test_export_writes_files_in_another_layout(capsys, corpus_dir, tmp_path):
+    arguments = ("--audio", "stereo", "--split", "test", "--out", tmp_path / "out")
+    code, out, _ = run(capsys, "export", corpus_dir, *arguments)
+    assert code == 0
+    assert "5 files written" in out
+    assert "(W + Y) / 2" in out
+    assert len(list((tmp_path / "out" / "test").glob("*.wav"))) == 5
+    for wrong in (("--split", "dev"), ("--hrtf", "nowhere.sofa"), ("--sample-rate", "7")):
+        arguments = ("--audio", "binaural", *wrong, "--out", tmp_path / "other")
+        code, _, err = run(capsys, "export", corpus_dir, *arguments)
         assert_one_sentence(code, err)
 
 

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
-from st_audioqa.decoding import AudioLayout, Decoder
+from st_audioqa.decoding import AudioLayout, Decoder, write_wav
 from st_audioqa.errors import UserError
 from st_audioqa.hrtf import SPHERICAL_HEAD
 from st_audioqa.registry import Registry
@@ -118,9 +117,7 @@ class Request:
         """
         if self.audio is None:
             raise UserError("There is no audio to write: declare another `audio` than 'none'.")
-        path = Path(folder) / f"{self.prompt.scene_id}.wav"
-        soundfile.write(path, self.audio.T, self.sample_rate, subtype="FLOAT")
-        return path
+        return write_wav(folder, self.prompt.scene_id, self.audio, self.sample_rate)
 
 
 @dataclass(frozen=True, eq=False)
