@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from renderers import box_room
 from scipy import fft
 
+from renderers import box_room
 from st_audioqa.conventions import SAMPLE_RATE, SCENE_SAMPLES, listener_axes, unit_vectors
 from st_audioqa.decoding import LAYOUTS, Decoder, binaural, binaural_filters
 from st_audioqa.foa import rotate_yaw
@@ -25,14 +25,14 @@ from st_audioqa.sofa import read_sofa
 
 CENTRE = np.array([3.0, 1.5, 2.5])
 N_FFT = 8192
-FREQUENCY = fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
+frequency_hz = fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
 AZIMUTHS = np.arange(-180.0, 180.0, 5.0)
 
 
 def itd_us(ears: np.ndarray, low_hz: float = 100.0, high_hz: float = 1500.0) -> float:
     finer = 16
     left, right = fft.rfft(ears, N_FFT)
-    cross = right * np.conj(left) * ((FREQUENCY >= low_hz) & (FREQUENCY < high_hz))
+    cross = right * np.conj(left) * ((frequency_hz >= low_hz) & (frequency_hz < high_hz))
     correlation = fft.irfft(cross, N_FFT * finer)
     lag = fft.fftfreq(N_FFT * finer) * N_FFT / SAMPLE_RATE * 1e6
     near = np.abs(lag) < 1000.0
@@ -40,7 +40,7 @@ def itd_us(ears: np.ndarray, low_hz: float = 100.0, high_hz: float = 1500.0) -> 
 
 
 def levels_db(ears: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
-    band = (FREQUENCY >= low_hz) & (FREQUENCY < high_hz)
+    band = (frequency_hz >= low_hz) & (frequency_hz < high_hz)
     return 10 * np.log10((np.abs(fft.rfft(ears, N_FFT)[..., band]) ** 2).mean(-1))
 
 
@@ -114,7 +114,7 @@ def diffuse_table(sets: list[HRTF]) -> None:
             (1500, 4000),
             (4000, 12000),
         ):
-            band = (FREQUENCY >= low_hz) & (FREQUENCY < high_hz)
+            band = (frequency_hz >= low_hz) & (frequency_hz < high_hz)
             parts = []
             for field, of in ((spectra, weights), (matrix.transpose(1, 0, 2), share)):
                 left, right = field[:, 0, band], field[:, 1, band]
@@ -129,6 +129,33 @@ def diffuse_table(sets: list[HRTF]) -> None:
             )
 
 
+def constrained(hrtf: HRTF, filters: np.ndarray) -> np.ndarray:
+    """The filters with the diffuse-field covariance of the set (Zaunschirm et al. 2018)."""
+    spectra = fft.rfft(hrtf.irs, N_FFT).transpose(2, 1, 0)
+    matrix = fft.rfft(filters, N_FFT).transpose(2, 0, 1)
+    tiny = 1e-12 * np.eye(2) * np.abs(spectra).max() ** 2
+    wanted = (spectra * hrtf.weights()) @ spectra.conj().transpose(0, 2, 1) + tiny
+    share = np.array([1.0, 1 / 3, 1 / 3, 1 / 3])
+    got = (matrix * share) @ matrix.conj().transpose(0, 2, 1) + tiny
+    want_root, got_root = np.linalg.cholesky(wanted), np.linalg.cholesky(got)
+    u, _, vh = np.linalg.svd(got_root.conj().transpose(0, 2, 1) @ want_root)
+    turn = vh.conj().transpose(0, 2, 1) @ u.conj().transpose(0, 2, 1)
+    mended = want_root @ turn @ np.linalg.solve(got_root, matrix)
+    return fft.irfft(mended.transpose(1, 2, 0), N_FFT)
+
+
+def constraint_table(sets: list[HRTF]) -> None:
+    print("| set | diffuse-field constraint | ITD 100-700 Hz (us) | ILD 1.5-8 kHz (dB) |")
+    print("|---|---|--:|--:|")
+    for hrtf in sets:
+        plain = binaural_filters(hrtf)
+        for name, filters in (("level", plain), ("full", constrained(hrtf, plain))):
+            pairs = [decoded(hrtf, filters, azimuth) for azimuth in AZIMUTHS]
+            low = rms([itd_us(b, 100, 700) - itd_us(a, 100, 700) for a, b in pairs])
+            side = rms([ild_db(b) - ild_db(a) for a, b in pairs])
+            print(f"| {hrtf.name} | {name} | {low:.0f} | {side:.1f} |")
+
+
 def rlr_table(sets: list[HRTF]) -> None:
     """A source 1.5 m away in a box: the engine's own ears against decoded ambisonics."""
     from st_audioqa.renderers import ENGINES, binaural_rirs
@@ -136,8 +163,8 @@ def rlr_table(sets: list[HRTF]) -> None:
     print(
         "| set | azimuth (deg) | direct ITD (us): engine -> decoded | direct ILD (dB) ", end=""
     )
-    print("| ILD of the whole response (dB) |")
-    print("|---|--:|--:|--:|--:|")
+    print("| ILD of the whole response (dB) | direct level: engine - set (dB) |")
+    print("|---|--:|--:|--:|--:|--:|")
     room, engine = box_room(0.3, ()), ENGINES.get("rlr")("default")
     early = round((1.5 / 344 + 0.003) * SAMPLE_RATE)
     yaw = 25.0
@@ -149,11 +176,14 @@ def rlr_table(sets: list[HRTF]) -> None:
             ears = binaural_rirs(room, CENTRE, yaw, at, hrtf=hrtf)[0]
             foa = engine.rirs(room, CENTRE, at, seed=0)[0]
             ours = binaural(rotate_yaw(foa, yaw), filters)
+            of_set = hrtf.irs[hrtf.nearest(azimuth)]
+            direct = (ears[:, :early].astype(float) ** 2).sum() * 1.5**2
+            level = 10 * np.log10(direct / (of_set**2).sum())
             print(
                 f"| {hrtf.name} | {azimuth:g} "
                 f"| {itd_us(ears[:, :early]):+.0f} -> {itd_us(ours[:, :early]):+.0f} "
                 f"| {ild_db(ears[:, :early]):+.1f} -> {ild_db(ours[:, :early]):+.1f} "
-                f"| {ild_db(ears):+.1f} -> {ild_db(ours):+.1f} |",
+                f"| {ild_db(ears):+.1f} -> {ild_db(ours):+.1f} | {level:+.1f} |",
                 flush=True,
             )
 
@@ -194,7 +224,7 @@ def plot(sets: list[HRTF], folder: Path) -> None:
                 for ear, colour in ((0, "C0"), (1, "C3")):
                     level = 20 * np.log10(np.abs(fft.rfft(ears[ear], N_FFT)) + 1e-6)
                     name = f"{label} {'left' if ear == 0 else 'right'}"
-                    axis.semilogx(FREQUENCY[1:], level[1:], style, color=colour, label=name)
+                    axis.semilogx(frequency_hz[1:], level[1:], style, color=colour, label=name)
             axis.set(title=f"azimuth {azimuth:g} deg", xlim=(50, 16_000), ylim=(-40, 20))
             axis.legend()
         axes[0, 0].set(title="ITD 100-700 Hz (us)", xlabel="azimuth (deg)")
@@ -217,6 +247,8 @@ def main() -> None:
     azimuth_table(sets)
     print()
     diffuse_table(sets)
+    print()
+    constraint_table(sets)
     print()
     cost_table()
     if arguments.rlr:
