@@ -206,7 +206,7 @@ class Decoder:
 
     Examples
     --------
-    >>> from st_audioqa.decoding import Decoder
+    >>> import numpy as np
     >>> Decoder("stereo", sample_rate=16_000)(np.zeros((4, 320_000), np.float32)).shape
     (2, 160000)
     """

@@ -216,6 +216,9 @@ def test_other_sample_rates_keep_times_and_levels(tmp_path, rate):
     # The file claims that all times are shorter by `scale`, so all frequencies are higher.
     ratio = itd_us(found.irs[i], 140 / scale, 500 / scale) / itd_us(plain.irs[i], 140, 500)
     assert ratio == pytest.approx(scale, rel=0.02)
+    # A sphere leaves a constant pressure alone, so what is left at 0 Hz is the gain applied.
+    at_dc = found.irs.sum(-1) / 10 ** (found.gain_db / 20)
+    np.testing.assert_allclose(at_dc, 1.0, atol=0.01)
     assert diffuse_energy(found) == pytest.approx(diffuse_energy(HEAD), rel=1e-6)
     assert ild_db(found.irs[i], 1000 / scale, 3000 / scale) == pytest.approx(
         ild_db(plain.irs[i], 1000, 3000), abs=0.1
