@@ -79,10 +79,15 @@ def test_materials_reach_the_engine():
 
 
 @rlr
-def test_seed_changes_nothing():
-    engine, room = Engine("fast"), shoebox(0.5)
-    first, second = (engine.rirs(room, CENTRE, [[1.0, 1.2, 1.0]], seed=seed) for seed in (1, 2))
-    np.testing.assert_array_equal(first, second)
+def test_seed_changes_the_tail_alone():
+    engine, room, source = Engine("fast"), shoebox(0.5), np.array([1.0, 1.2, 1.0])
+    one, two = (engine.rirs(room, CENTRE, [source], seed=seed)[0] for seed in (1, 2))
+    early = round((np.linalg.norm(source - CENTRE) / SPEED + 0.013) * SAMPLE_RATE)
+    np.testing.assert_array_equal(one[:, :early], two[:, :early])
+    late = slice(early + round(0.045 * SAMPLE_RATE), None)
+    assert abs(np.corrcoef(one[0, late], two[0, late])[0, 1]) < 0.2
+    energy = [(rir[0].astype(float) ** 2).sum() for rir in (one, two)]
+    assert energy[0] == pytest.approx(energy[1], rel=0.02)
 
 
 @rlr
@@ -93,6 +98,12 @@ def test_open_rooms_are_rejected():
     )
     with pytest.raises(RejectedDraw, match="leaky_room"):
         Engine("fast").rirs(open_room, CENTRE, [[1.0, 1.2, 1.0]], seed=0)
+
+
+@rlr
+def test_a_source_at_the_listener_is_rejected():
+    with pytest.raises(RejectedDraw, match="source_at_listener"):
+        Engine("fast").rirs(shoebox(), CENTRE, [CENTRE + 1, CENTRE + 0.05], seed=0)
 
 
 @rlr
@@ -176,7 +187,27 @@ def test_broken_library_is_told(tmp_path):
         _rlr_library._open(broken)
 
 
-def test_ray_depth_reaches_60_db():
-    assert ray_depth(0.1) == 132
-    assert ray_depth(0.0) == 400
-    assert ray_depth(1.0) == 20
+def test_ray_depth_reaches_the_decay():
+    assert ray_depth(0.1, 60.0) == 132
+    assert ray_depth(0.1, 45.0) == 99
+    assert ray_depth(0.0, 60.0) == 400
+    assert ray_depth(1.0, 60.0) == 20
+
+
+@rlr
+def test_a_killed_process_leaves_no_file(tmp_path):
+    program = (
+        "import os, signal\n"
+        "from test_renderers_support import shoebox\n"
+        "from st_audioqa.renderers.engines import rlr\n"
+        "with rlr.surfaces(shoebox()) as (path, parts):\n"
+        "    print(path.read_text('utf-8')[:12], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    here = Path(__file__).parent
+    environment = {"PYTHONPATH": f"{here}:{here.parent}", "TMPDIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert result.stdout == '{"materials"\n'
+    assert list(tmp_path.iterdir()) == []

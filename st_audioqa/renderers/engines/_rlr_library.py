@@ -274,6 +274,10 @@ class Context:
         point = np.ascontiguousarray(source_position, dtype=np.float32)
         self._checked("SetSourcePosition", self._handle, 0, point.ctypes.data)
         self._checked("Simulate", self._handle)
+        return self.response()
+
+    def response(self) -> NDArray[np.float32]:
+        """What the last simulation gave (see `simulate`)."""
         n_samples = self._library.RLRA_GetIRSampleCount(self._handle, 0, 0)
         response = np.zeros((self._channels, n_samples), dtype=np.float32)
         if n_samples:

@@ -3,11 +3,13 @@
 What is known of the engine was measured (version 0.0.1). Its direct sound has the gain
 1.0185 / sqrt(r^2 + 0.1), falls on whole samples and travels at 344 m/s; we scale it to 1 / r.
 The absorption of materials acts on energy: the decay follows Eyring's formula within a few per
-cent. The engine draws its rays from a fixed seed of its own, so the `seed` of a query changes
-nothing.
+cent. The engine draws its rays and the noise of its tails from a fixed seed of its own, so all
+sources and rooms would share one tail, which falls short of directional energy besides:
+`renewed_tails` mends both from the `seed` of the query.
 
 Every position has a context of its own and one thread. So a response depends on its position
-alone, a source that stays is a trajectory of equal responses, and the output repeats to the bit.
+and the seed alone, a source that stays is a trajectory of equal responses, and the output
+repeats to the bit.
 The engine's temporal coherence, which shares rays between the positions of one context, is off:
 it makes the reflections of a moving source trail it, which turns the whole sound field.
 """
@@ -16,7 +18,9 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +32,20 @@ from st_audioqa.errors import RejectedDraw
 from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S, mean_absorption
 from st_audioqa.renderers.engine import checked_query, find_preset
 from st_audioqa.renderers.engines._rlr_library import Context, load, package_version
+from st_audioqa.renderers.tails import mixing_time_s, renewed_tails
 from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.scene import Material, Room
 
 __all__ = ["PRESETS", "Engine", "Preset"]
 
+REVISION = 2
+"""Counted up whenever the same input and library come to give another output."""
+
 MIN_RAY_EFFICIENCY = 0.95
 """In a closed room every ray stays inside; a listener outside or a missing wall costs rays."""
+
+MIN_DISTANCE_M = 0.1
+"""The engine's direct sound hardly grows below this distance and has no direction at zero."""
 
 _K = math.sqrt(4.0 * math.pi)
 TO_AMBIX: NDArray[np.float32] = np.array(
@@ -54,13 +65,17 @@ class Preset:
     """What trades accuracy for time."""
 
     rays: int
-    frequency_bands: int
+    decay_db: float
+    """Rays are followed until walls of mean absorption took this much, in the band where they
+    take least."""
+    frequency_bands: int = 12
+    """The engine has 4, 8 or 12; with fewer, bands of unlike absorption blur into each other."""
 
 
 PRESETS = {
-    "fast": Preset(rays=100, frequency_bands=4),
-    "default": Preset(rays=500, frequency_bands=8),
-    "reference": Preset(rays=5000, frequency_bands=8),
+    "fast": Preset(rays=200, decay_db=45.0),
+    "default": Preset(rays=500, decay_db=45.0),
+    "reference": Preset(rays=5000, decay_db=60.0),
 }
 
 
@@ -81,13 +96,14 @@ class Engine:
     """
 
     name = "rlr"
+    native = True
     shapes = frozenset({"shoebox", "mesh"})
 
     def __init__(self, preset: str = "default") -> None:
         self._preset = find_preset(self.name, PRESETS, preset)
         load()  # so that a missing library is told now and not at the first scene
         self.preset = preset
-        self.version = package_version()
+        self.version = f"{package_version()}+{REVISION}"
 
     def rirs(
         self,
@@ -102,28 +118,19 @@ class Engine:
         Raises
         ------
         RejectedDraw
-            "leaky_room" if rays leave the room, "silent_rir" if nothing arrives, "bad_rir" if
-            samples are not finite.
+            "source_at_listener" if a source is closer than 0.1 m, "leaky_room" if rays leave
+            the room, "silent_rir" if nothing arrives, "bad_rir" if samples are not finite.
         EngineError
             If the engine returns an error code.
         """
         listener, sources = checked_query(self, room, listener_position, source_positions)
-        depth = ray_depth(float(mean_absorption(room).min()))
-        with tempfile.TemporaryDirectory(prefix="st_audioqa-") as folder:
-            database, parts = _surfaces(room, Path(folder))
-            found = []
+        distance_m = np.linalg.norm(sources - listener, axis=-1)
+        if distance_m.min() < MIN_DISTANCE_M:
+            raise RejectedDraw("source_at_listener", f"{distance_m.min():.3f} m away")
+        found = []
+        with surfaces(room) as (database, parts):
             for position in sources:
-                with Context(
-                    load(),
-                    sampleRate=SAMPLE_RATE,
-                    directSHOrder=1,
-                    indirectSHOrder=1,
-                    frequencyBands=self._preset.frequency_bands,
-                    indirectRayCount=self._preset.rays,
-                    indirectRayDepth=depth,
-                    temporalCoherence=False,
-                    threadCount=1,
-                ) as context:
+                with open_context(self._preset, room) as context:
                     context.set_mesh(database, room.vertices, parts)
                     context.add_listener(listener)
                     found.append(_response(context, position))
@@ -131,29 +138,56 @@ class Engine:
         rirs = np.zeros((len(found), 4, length), dtype=np.float32)
         for rir, response in zip(rirs, found, strict=True):
             rir[:, : response.shape[1]] = TO_AMBIX @ response
-        _level_direct_sound(rirs, np.linalg.norm(sources - listener, axis=-1))
-        return rirs
+        arrival = np.rint(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE).astype(np.int64)
+        _level_direct_sound(rirs, distance_m, arrival)
+        return renewed_tails(rirs, arrival, mixing_time_s(_volume_m3(room)), seed)
 
 
-def ray_depth(absorption: float) -> int:
-    """Reflections after which a ray has lost 60 dB, from 20 to 400.
+def open_context(preset: Preset, room: Room) -> Context:
+    """A simulation with the settings of a preset; it follows rays as long as the room asks."""
+    return Context(
+        load(),
+        sampleRate=SAMPLE_RATE,
+        directSHOrder=1,
+        indirectSHOrder=1,
+        frequencyBands=preset.frequency_bands,
+        indirectRayCount=preset.rays,
+        indirectRayDepth=ray_depth(float(mean_absorption(room).min()), preset.decay_db),
+        temporalCoherence=False,
+        threadCount=1,
+    )
 
-    A ray keeps (1 - absorption) of its energy at each reflection, so it takes
+
+def ray_depth(absorption: float, decay_db: float) -> int:
+    """Reflections after which a ray has lost `decay_db`, from 20 to 400.
+
+    A ray keeps (1 - absorption) of its energy at each reflection, so for 60 dB it takes
     13.8 / -ln(1 - absorption) of them, in a room of any size.
     """
     loss = -math.log1p(-min(absorption, 1.0 - 1e-9))
-    return min(max(math.ceil(math.log(1e6) / max(loss, 1e-9)), 20), 400)
+    wanted = decay_db / 10.0 * math.log(10.0)
+    return min(max(math.ceil(wanted / max(loss, 1e-9)), 20), 400)
 
 
-def _level_direct_sound(rirs: NDArray[np.float32], distance_m: NDArray[np.floating]) -> None:
+def _level_direct_sound(
+    rirs: NDArray[np.float32],
+    distance_m: NDArray[np.floating],
+    arrival: NDArray[np.integer],
+) -> None:
     """Brings the direct sound from the engine's gain to 1 / r, in place.
 
     Nothing else arrives within the few samples that are scaled.
     """
     gain = np.sqrt(distance_m**2 + 0.1) / (1.0185 * distance_m)
-    arrival = np.rint(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE).astype(np.int64)
     for rir, first, factor in zip(rirs, arrival, gain, strict=True):
         rir[:, max(first - 1, 0) : first + 3] *= np.float32(factor)
+
+
+def _volume_m3(room: Room) -> float:
+    """Volume over the floor, furniture not taken off."""
+    x, z = room.floor.T
+    area = 0.5 * abs(float((x * np.roll(z, -1) - z * np.roll(x, -1)).sum()))
+    return area * float(room.height_m)
 
 
 def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -170,8 +204,12 @@ def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.fl
     return response
 
 
-def _surfaces(room: Room, folder: Path) -> tuple[Path, dict[str, NDArray[np.int64]]]:
-    """The material database as a file, and the faces of each material by its label."""
+@contextmanager
+def surfaces(room: Room) -> Iterator[tuple[Path, dict[str, NDArray[np.int64]]]]:
+    """The material database as a file, and the faces of each material by its label.
+
+    The file has no name on any disk and goes with its process, however that ends.
+    """
     labels = [_label(i) for i in range(len(room.materials))]
     database = {"materials": list(map(_material_entry, labels, room.materials))}
     parts = {
@@ -179,9 +217,10 @@ def _surfaces(room: Room, folder: Path) -> tuple[Path, dict[str, NDArray[np.int6
         for i, label in enumerate(labels)
         if (room.face_material == i).any()
     }
-    path = folder / "materials.json"
-    path.write_text(json.dumps(database), "utf-8")
-    return path, parts
+    with os.fdopen(os.memfd_create("materials"), "w", encoding="utf-8") as file:
+        json.dump(database, file)
+        file.flush()
+        yield Path(f"/proc/self/fd/{file.fileno()}"), parts
 
 
 def _label(index: int) -> str:
