@@ -1,9 +1,8 @@
 """What an engine of room impulse responses (RIRs) is, and what every engine checks first.
 
 Level
-    No engine normalises anything: the direct sound of a source at 1 m has a gain of about one,
-    and less further away, so that level is a cue to distance. The gain of `image-source` is
-    1 / r, that of `rlr` 1.0185 / sqrt(r^2 + 0.1) (0.971 at 1 m).
+    No engine normalises anything: the direct sound has the gain 1 / r, so that level is a cue to
+    distance.
 Time
     Sample 0 is the emission, so the direct sound comes after r / 344 s.
 """
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.registry import Registry
+from st_audioqa.renderers.acoustics import face_areas
 from st_audioqa.rooms.geometry import box_distance, outline_distance, points_in_outline
 from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.scene import Room
@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 CLEARANCE_M = 0.01
 """Nothing that sends or hears may be closer to a surface."""
+
+EXTENT_M = (1.0, 150.0)
+"""Least and greatest longest side of a room: others come from vertices in other units."""
 
 
 class RIREngine(Protocol):
@@ -42,6 +45,8 @@ class RIREngine(Protocol):
     preset: str
     shapes: frozenset[str]
     """Room shapes it renders: `{"shoebox"}` or `{"shoebox", "mesh"}`."""
+    # An engine of compiled code that may hang or crash also says `native = True`: the pipeline
+    # then runs it in a process of its own (`isolation`).
 
     def rirs(
         self,
@@ -128,18 +133,30 @@ def checked_query(
 
 def _check_mesh(room: Room) -> None:
     name = room.info.name
-    if room.vertices.ndim != 2 or room.vertices.shape[1] != 3:
-        raise UserError(f"Vertices of {name!r} have shape {room.vertices.shape}, not (n, 3).")
+    if room.vertices.ndim != 2 or room.vertices.shape[1] != 3 or len(room.vertices) == 0:
+        raise UserError(
+            f"Vertices of {name!r} have shape {room.vertices.shape}, not (n >= 1, 3)."
+        )
     if not np.isfinite(room.vertices).all():
         raise UserError(f"The mesh of {name!r} has a vertex that is not finite: mend it.")
     if room.faces.ndim != 2 or room.faces.shape[1] != 3 or len(room.faces) == 0:
         raise UserError(f"Faces of {name!r} have shape {room.faces.shape}, not (n >= 1, 3).")
+    low, high = EXTENT_M
+    if not low <= np.ptp(room.vertices, axis=0).max() <= high:
+        raise UserError(
+            f"{name!r} measures {' x '.join(f'{m:.3g}' for m in np.ptp(room.vertices, axis=0))} "
+            f"and its longest side has to be {low:g} to {high:g} m: give its vertices in metres."
+        )
+    if not all(np.issubdtype(x.dtype, np.integer) for x in (room.faces, room.face_material)):
+        raise UserError(f"Faces and their materials of {name!r} have to be whole numbers.")
     if room.faces.min() < 0 or room.faces.max() >= len(room.vertices):
         raise UserError(f"A face of {name!r} points at a vertex that is not there: mend it.")
     if room.face_material.shape != (len(room.faces),):
         raise UserError(f"{name!r} needs one material index for each of its faces.")
     if room.face_material.min() < 0 or room.face_material.max() >= len(room.materials):
         raise UserError(f"A face of {name!r} points at a material that is not there: mend it.")
+    if not face_areas(room).any():
+        raise UserError(f"All faces of {name!r} have no area: its mesh is not a room.")
     for material in room.materials:
         values = np.array([material.absorption, material.scattering])
         if values.shape != (2, len(BANDS_HZ)) or not ((values >= 0) & (values <= 1)).all():
