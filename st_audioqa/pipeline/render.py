@@ -15,6 +15,7 @@ from st_audioqa.pipeline.draw import Drawn, draw_scene
 from st_audioqa.pipeline.tools import Tools
 from st_audioqa.renderers.checks import check_levels, check_rirs
 from st_audioqa.renderers.crossfade import render
+from st_audioqa.renderers.engine import EngineError
 from st_audioqa.renderers.mix import mix
 from st_audioqa.scene import Scene, SceneSpec
 
@@ -53,6 +54,9 @@ def produce(spec: SceneSpec, tools: Tools, *, with_audio: bool = True) -> Produc
         except RejectedDraw as rejected:
             rejections[rejected.reason] += 1
             last[rejected.reason] = rejected.detail
+        except EngineError as error:
+            rejections["engine_error"] += 1
+            last["engine_error"] = str(error)
         else:
             return Produced(scene, audio, rejections)
     reasons = "; ".join(

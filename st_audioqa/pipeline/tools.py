@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.errors import MissingPackageError, UserError
 from st_audioqa.events.library import LIBRARIES, EventLibrary
-from st_audioqa.recipes import Recipe
+from st_audioqa.recipes.recipe import Recipe, RendererRecipe
 from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.renderers.engine import ENGINES, RIREngine
+from st_audioqa.renderers.isolation import IsolatedEngine
 from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
 
 __all__ = ["Tools", "open_tools", "resolve"]
@@ -80,7 +82,7 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     library: EventLibrary = LIBRARIES.get(events.library)(
         path=events.path, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
     )
-    engine: RIREngine = ENGINES.get(recipe.renderer.engine)(preset=recipe.renderer.preset)
+    engine = _engine(recipe.renderer)
     if not provider.makes <= engine.shapes:
         raise UserError(
             f"The engine {engine.name} renders {', '.join(sorted(engine.shapes))} rooms, but the "
@@ -90,6 +92,17 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         )
     n_samples = round(recipe.renderer.rir_duration_s * SAMPLE_RATE)
     return Tools(recipe, provider, library, RIRBank(engine, n_samples, folder=rir_cache))
+
+
+def _engine(wanted: RendererRecipe) -> RIREngine:
+    """The engine of a recipe; one of native code works in a process of its own."""
+    make = functools.partial(ENGINES.get(wanted.engine), preset=wanted.preset)
+    engine: RIREngine = make()
+    if not getattr(engine, "native", False):
+        return engine
+    return IsolatedEngine(
+        make, time_limit_s=wanted.time_limit_s, memory_limit_gb=wanted.memory_limit_gb
+    )
 
 
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:

@@ -112,6 +112,13 @@ class RendererRecipe(_Section):
     shard; their scenes have room and listener's place in common. 1 gives every scene its own."""
     gain_db: float = Field(0.0, ge=-60, le=60)
     """The gain of every scene; lowered where a scene would clip."""
+    time_limit_s: float = Field(300.0, ge=1, le=86_400)
+    """Wall-clock time after which an engine of native code is taken to hang."""
+    memory_limit_gb: float = Field(8.0, ge=0.25, le=1024)
+    """Address space such an engine may take. Both limits are far above what rendering needs, so
+    they change no byte unless an engine fails; the manifest counts what was drawn again for it
+    (`engine_timeout`, `engine_memory`, `engine_crash`). They describe the machine, not the
+    corpus, and are no part of the recipe's hash."""
 
 
 class ChecksRecipe(_Section):
@@ -196,8 +203,9 @@ class Recipe(_Section):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the recipe, its seed included."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """SHA-256 of the recipe, its seed included and the limits of its engine left out."""
+        limits = {"renderer": {"time_limit_s", "memory_limit_gb"}}
+        text = json.dumps(self.model_dump(mode="json", exclude=limits), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
