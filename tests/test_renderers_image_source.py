@@ -125,6 +125,63 @@ def test_reflections_agree_with_pyroomacoustics():
     assert 20 * np.log10(np.linalg.norm(a) / np.linalg.norm(b)) == pytest.approx(0, abs=0.3)
 
 
+def test_bands_and_channels_agree_with_pyroomacoustics():
+    """Walls that differ from each other and from band to band, heard by four microphones."""
+    pra = pytest.importorskip("pyroomacoustics")
+    dull, bright = np.linspace(0.05, 0.6, 7), np.linspace(0.7, 0.1, 7)
+    alphas = [(1 - k) * dull + k * bright for k in (0.0, 0.2, 0.5, 0.6, 0.8, 1.0)]
+    materials = [type(plain())(f"{i}", tuple(a), (0.0,) * 7) for i, a in enumerate(alphas)]
+    source, ear = np.array([1.3, 1.1, 3.7]), np.array([4.1, 1.7, 1.6])
+    room = shoebox(walls=tuple(materials))
+    ours = Engine("reference").rirs(room, ear, [source], seed=0)[0]
+
+    walls = ("west", "east", "south", "north", "floor", "ceiling")
+    axes = ((180, 90), (90, 90), (0, 180))  # Y: -x, Z: +y, X: -z
+    theirs = []
+    for azimuth, colatitude in ((None, None), *axes):
+        other = pra.ShoeBox(
+            SIZE,
+            fs=SAMPLE_RATE,
+            materials={
+                wall: pra.Material({"coeffs": list(a), "center_freqs": list(BANDS_HZ)})
+                for wall, a in zip(walls, alphas, strict=True)
+            },
+            max_order=14,
+            air_absorption=False,
+        )
+        other.set_sound_speed(SPEED)
+        other.add_source(source)
+        shape = None
+        if azimuth is not None:
+            shape = pra.directivities.FigureEight(
+                pra.directivities.DirectionVector(azimuth, colatitude, degrees=True)
+            )
+        other.add_microphone(ear, directivity=shape)
+        other.compute_rir()
+        theirs.append(other.rir[0][0][pra.constants.get("frac_delay_length") // 2 :])
+
+    n = round(0.08 * SAMPLE_RATE)
+    frequency = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
+    for channel, rir in enumerate(theirs):
+        spectra = [np.abs(np.fft.rfft(x[:n])) ** 2 for x in (ours[channel], rir)]
+        for centre in (250.0, 500.0, 1000.0, 2000.0):
+            band = (frequency > centre / 2**0.25) & (frequency < centre * 2**0.25)
+            level = 10 * np.log10(spectra[0][band].sum() / spectra[1][band].sum())
+            assert abs(level) < 1.0, (channel, centre, level)
+    w, *xyz = ours[:, :n]
+    for ours_axis, theirs_axis in zip(xyz, theirs[1:], strict=True):
+        want = np.sign(w @ ours_axis)
+        assert np.sign(theirs[0][:n] @ theirs_axis[:n]) == want
+
+
+def test_reflections_do_not_pile_up_at_zero_hertz():
+    """All reflection factors are positive: unfiltered, their sum would grow and grow."""
+    w = Engine("reference").rirs(shoebox(0.05), CENTRE, [[1.0, 1.2, 1.0]], seed=0)[0, 0]
+    spectrum = np.abs(np.fft.rfft(w.astype(float))) ** 2
+    frequency = np.fft.rfftfreq(len(w), 1 / SAMPLE_RATE)
+    assert spectrum[frequency < 1].max() < 0.05 * spectrum[frequency > 100].mean()
+
+
 def test_absorption_acts_per_band():
     absorbing = dict(zip(BANDS_HZ, (0.1, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5), strict=True))
     material = type(plain())("carpet", tuple(absorbing.values()), (0.0,) * 7)

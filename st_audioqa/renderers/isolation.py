@@ -177,7 +177,7 @@ class _Child:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
                     stdin=subprocess.PIPE,
-                    stdout=self._said,
+                    stdout=subprocess.DEVNULL,
                     stderr=self._said,
                     pass_fds=[theirs.fileno()],
                     env={**os.environ, **_ONE_THREAD},

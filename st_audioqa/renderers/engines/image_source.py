@@ -30,6 +30,7 @@ from st_audioqa.renderers.engines._image_field import (
     band_transfer,
     image_source_field,
 )
+from st_audioqa.renderers.tails import mixing_time_s
 from st_audioqa.scene import Room
 from st_audioqa.seeding import generator
 
@@ -110,21 +111,13 @@ class Engine:
             reach = farthest
             walls = np.ones_like(walls)
         else:
-            start = farthest / SPEED_OF_SOUND_M_S + self._preset.mixing * mixing_time(volume)
+            start = farthest / SPEED_OF_SOUND_M_S + self._preset.mixing * mixing_time_s(volume)
             fade = (start, start + FADE_S)
             reach = fade[1] * SPEED_OF_SOUND_M_S
         field = image_source_field(size, walls, listener - lower, sources - lower, reach, fade)
         if self._preset.anechoic:
             return field.rirs
         return _with_tail(field, decay_rates(room, volume), fade, seed)
-
-
-def mixing_time(volume_m3: float) -> float:
-    """Time after the direct sound from which nearly nobody hears a difference to noise, in s.
-
-    Lindau, Kosanke and Weinzierl (2012), equation for t_mp95: 0.0117 V + 50.1 ms.
-    """
-    return 0.0117e-3 * volume_m3 + 50.1e-3
 
 
 def _wall_absorption(room: Room, lower: Floats, size: Floats) -> Floats:
