@@ -172,7 +172,7 @@ def compare(settings: dict[str, rlr.Preset]) -> None:
         for name, (where, listener, sources) in cases.items():
             made = engine(preset)
             found = made.rirs(where, listener, sources, seed=SEED)
-            repeats = 1 if preset.rays > 1000 else 3
+            repeats = 2 if preset.rays > 1000 else 6
             query = functools.partial(made.rirs, where, listener, sources, seed=SEED)
             cost = min(cpu_seconds(query) for _ in range(repeats))
             speed.append(len(sources) / cost)
