@@ -24,7 +24,7 @@ from st_audioqa.errors import MissingPackageError, RejectedDraw, UserError
 from st_audioqa.renderers import ENGINES, EngineError
 from st_audioqa.renderers.acoustics import decay_rates
 from st_audioqa.renderers.engines import _rlr_library
-from st_audioqa.renderers.engines.rlr import ray_depth
+from st_audioqa.renderers.engines.rlr import _volume_m3, ray_depth
 
 Engine = ENGINES.get("rlr")
 
@@ -211,3 +211,10 @@ def test_a_killed_process_leaves_no_file(tmp_path):
     )
     assert result.stdout == '{"materials"\n'
     assert list(tmp_path.iterdir()) == []
+
+
+def test_volume_is_floor_times_height():
+    l_shape = np.array([[0, 0], [4, 0], [4, 2], [2, 2], [2, 5], [0, 5]], float)
+    room = dataclasses.replace(shoebox(), floor=l_shape)
+    assert _volume_m3(room) == pytest.approx(14 * 3)
+    assert _volume_m3(dataclasses.replace(room, floor=l_shape[::-1])) == pytest.approx(14 * 3)
