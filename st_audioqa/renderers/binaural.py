@@ -77,12 +77,14 @@ def binaural_rirs(
         rlr.Engine(preset), room, listener_position, source_positions
     )
     delay = BUILT_IN_DELAY if hrtf is None else round(hrtf.shared_delay_s() * SAMPLE_RATE)
-    with tempfile.TemporaryDirectory(prefix="st_audioqa-") as name:
-        folder, path = Path(name), None
+    with (
+        tempfile.TemporaryDirectory(prefix="st_audioqa-") as folder,
+        rlr.surfaces(room) as (database, parts),
+    ):
+        path = None
         if hrtf is not None:
-            path = folder / "hrtf.sofa"
+            path = Path(folder, "hrtf.sofa")
             write_sofa(hrtf, path)
-        database, parts = rlr._surfaces(room, folder)
 
         @contextmanager
         def head(**settings: float) -> Iterator[Context]:
@@ -117,6 +119,6 @@ def _settings(room: Room, preset: str) -> dict[str, float]:
         "indirectSHOrder": 1,
         "frequencyBands": chosen.frequency_bands,
         "indirectRayCount": chosen.rays,
-        "indirectRayDepth": rlr.ray_depth(float(mean_absorption(room).min())),
+        "indirectRayDepth": rlr.ray_depth(float(mean_absorption(room).min()), chosen.decay_db),
         "temporalCoherence": False,
     }
