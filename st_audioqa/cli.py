@@ -208,14 +208,24 @@ def card(folder: Path) -> None:
 @cli.command()
 @click.argument("folder", type=_CORPUS)
 @click.option("--json", "json_path", type=_FILE, help="Also write a report.")
-def verify(folder: Path, json_path: Path | None) -> None:
+@click.option(
+    "--rooms",
+    "rooms_path",
+    type=click.Path(path_type=Path),
+    help="Where the meshes of the rooms lie, if not at the recipe's rooms.options.path.",
+)
+def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> None:
     """Check files, tables, labels, answers and audio of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import Manifest
     from st_audioqa.pipeline.verify import verify as run_verify
 
     total = sum(entry.rows for entry in Manifest.load(folder).scenes)
     with _progress(total, "verify") as bar:
-        report = run_verify(folder, lambda: bar.update(1))  # type: ignore[arg-type,return-value]
+        report = run_verify(
+            folder,
+            lambda: bar.update(1),  # type: ignore[arg-type,return-value]
+            rooms_path,
+        )
     if json_path is not None:
         median = report.median_doa_error_deg if report.doa_error_deg else None
         lead_s = report.lead_s if report.leads else None

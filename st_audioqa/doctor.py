@@ -19,6 +19,8 @@ __all__ = ["Finding", "examine"]
 _OPTIONAL = {
     "datasets": ("hub", "reading a corpus with load_dataset"),
     "huggingface_hub": ("hub", "publishing to the Hugging Face Hub"),
+    "trimesh": ("meshes", "rooms from mesh files"),
+    "embreex": ("meshes", "lines of sight through meshes"),
     "matplotlib": ("plots", "plots of `st-audioqa stats --plots`"),
     "netCDF4": ("binaural", "SOFA files of HRTFs"),
     "torch": ("models", "the neural reference models"),

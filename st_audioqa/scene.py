@@ -58,7 +58,12 @@ class RoomInfo:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """A room that can be stood in and listened to, in world axes (y up, metres)."""
+    """A room that can be stood in and listened to, in world axes (y up, metres).
+
+    The mesh is what is rendered, and may hold neighbouring rooms as well. Listener and sources
+    are to be between `floor_y_m` and `floor_y_m + height_m` over the outline `floor`. Whatever
+    asks where one can be, or what one sees from there, asks `st_audioqa.rooms.space`.
+    """
 
     info: RoomInfo
     shape: str
@@ -71,10 +76,17 @@ class Room:
     """[shape=(n_faces,)] indices into `materials`"""
     materials: tuple[Material, ...]
     floor: Floats
-    """[shape=(n_corners, 2)] outline of the floor as (x, z)"""
+    """[shape=(n_corners, 2)] outline of the room from above as (x, z)"""
     height_m: float
+    """From floor to ceiling."""
     obstacles: Floats
-    """[shape=(n_obstacles, 2, 3)] lower and upper corners of the furniture"""
+    """[shape=(n_obstacles, 2, 3)] lower and upper corners of the furniture; empty where
+    `walkable` is given"""
+    floor_y_m: float = 0.0
+    """Height of the floor in world axes; the lowest place of a floor that is not level."""
+    walkable: Floats | None = None
+    """[shape=(n_triangles, 3, 3)] where feet can be. None where outline and obstacles say all
+    there is to know of the room; elsewhere walls and furniture are those of the mesh."""
 
 
 @dataclass(frozen=True, eq=False)

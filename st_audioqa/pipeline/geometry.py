@@ -72,7 +72,8 @@ def _room_and_ears(split: str, rng: np.random.Generator, tools: Tools) -> tuple[
     n_rooms = -(-sum(recipe.splits[split].values()) // recipe.rooms.scenes_per_room)
     number = int(rng.integers(n_rooms))
     room_rng = generator(recipe.seed, "room", split, number)
-    room = tools.provider.build(tools.provider.draw(room_rng, f"{split}-room-{number:05d}"))
+    name = f"{split}-room-{number:05d}"
+    room = tools.provider.build(tools.provider.draw(room_rng, name, split))
     return room, stored(place_listener(room, rng, recipe.placement))
 
 

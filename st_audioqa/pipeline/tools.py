@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.errors import MissingPackageError, UserError
+from st_audioqa.errors import UserError
 from st_audioqa.events.library import LIBRARIES, EventLibrary
 from st_audioqa.recipes.recipe import Recipe, RendererRecipe
 from st_audioqa.renderers.bank import RIRBank
@@ -15,7 +15,7 @@ from st_audioqa.renderers.engine import ENGINES, RIREngine
 from st_audioqa.renderers.isolation import IsolatedEngine
 from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
 
-__all__ = ["Tools", "open_tools", "resolve"]
+__all__ = ["Tools", "open_rooms", "open_tools", "resolve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +73,7 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         An unknown provider, library, engine or preset, an option they do not know, or rooms
         that the engine cannot render.
     """
-    provider: RoomProvider = _construct(
-        f"room provider {recipe.rooms.provider!r}",
-        PROVIDERS.get(recipe.rooms.provider),
-        recipe.rooms.options,
-    )
+    provider = open_rooms(recipe)
     events = recipe.events
     library: EventLibrary = LIBRARIES.get(events.library)(
         path=events.path, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
@@ -105,17 +101,25 @@ def _engine(wanted: RendererRecipe) -> RIREngine:
     )
 
 
+def open_rooms(recipe: Recipe) -> RoomProvider:
+    """The room provider of a recipe.
+
+    Raises
+    ------
+    UserError
+        An unknown provider, or options it does not take.
+    """
+    factory = PROVIDERS.get(recipe.rooms.provider)
+    try:
+        made: RoomProvider = factory(**recipe.rooms.options)
+    except TypeError as error:
+        raise UserError(
+            f"The room provider {recipe.rooms.provider!r} does not take these rooms.options: "
+            f"{error}."
+        ) from error
+    return made
+
+
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:
     renderer = recipe.renderer.model_copy(update={"engine": engine})
     return recipe.model_copy(update={"renderer": renderer})
-
-
-def _construct(what: str, factory: object, options: dict[str, object]) -> RoomProvider:
-    assert callable(factory)
-    try:
-        made: RoomProvider = factory(**options)
-    except MissingPackageError:
-        raise
-    except TypeError as error:
-        raise UserError(f"The {what} does not take these rooms.options: {error}.") from error
-    return made

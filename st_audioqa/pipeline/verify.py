@@ -40,9 +40,10 @@ from st_audioqa.corpus.shards import file_sha256, read_rows
 from st_audioqa.errors import UserError
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
-from st_audioqa.rooms.geometry import points_in_outline
+from st_audioqa.pipeline.tools import open_rooms
 from st_audioqa.rooms.placement import line_of_sight
-from st_audioqa.rooms.provider import PROVIDERS
+from st_audioqa.rooms.provider import RoomProvider
+from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Question, Room, Scene, SourceTrack, track_directions
 
 __all__ = ["Report", "verify"]
@@ -92,8 +93,21 @@ class Report:
         return float(np.median(list(self.doa_error_deg.values()) or [np.nan]))
 
 
-def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
+def verify(
+    folder: Path,
+    on_scene: Callable[[], None] = lambda: None,
+    rooms_path: Path | None = None,
+) -> Report:
     """Checks a finished corpus and lists every fault.
+
+    Parameters
+    ----------
+    folder : Path
+    on_scene : callable
+        Called after each scene.
+    rooms_path : Path, optional
+        Where the meshes of the rooms lie here, instead of the `path` in the recipe's
+        `rooms.options`.
 
     Raises
     ------
@@ -106,13 +120,14 @@ def verify(folder: Path, on_scene: Callable[[], None] = lambda: None) -> Report:
     _check_strangers(folder, manifest, report)
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
     qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
+    rooms = _open_rooms(manifest, rooms_path, report)
     scenes: dict[str, Scene] = {}
     for entry in scene_files:
         for scene, row in _scenes(folder, entry, report):
             if scene.scene_id in scenes:
                 report.faults.append(f"{entry.path}: scene {scene.scene_id} occurs twice")
             scenes[scene.scene_id] = scene
-            _check_scene(scene, entry, manifest, report)
+            _check_scene(scene, entry, manifest, rooms, report)
             if manifest.has_audio:
                 _check_audio(scene, row, report)
             report.n_scenes += 1
@@ -184,7 +199,27 @@ def _scenes(
         report.faults.append(f"{entry.path}: {error}")
 
 
-def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Report) -> None:
+def _open_rooms(manifest: Manifest, path: Path | None, report: Report) -> RoomProvider | None:
+    """What builds the rooms again, where it can be had here."""
+    recipe = manifest.recipe
+    if path is not None:
+        options = {**recipe.rooms.options, "path": str(path)}
+        rooms = recipe.rooms.model_copy(update={"options": options})
+        recipe = recipe.model_copy(update={"rooms": rooms})
+    try:
+        return open_rooms(recipe)
+    except UserError as reason:
+        report.faults.append(f"rooms: none can be built again ({reason})")
+    return None
+
+
+def _check_scene(
+    scene: Scene,
+    entry: ShardEntry,
+    manifest: Manifest,
+    rooms: RoomProvider | None,
+    report: Report,
+) -> None:
     def fault(text: str) -> None:
         report.faults.append(f"{entry.path}: scene {scene.scene_id}: {text}")
 
@@ -199,13 +234,16 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
         fault(f"rendered by {' '.join(made_by)}, which is not the engine of the manifest")
     if not scene.gain_db <= manifest.recipe.renderer.gain_db + 1e-9:
         fault(f"gain of {scene.gain_db} dB is above the recipe's")
+    room = None
     try:
-        room = PROVIDERS.get(scene.room.provider)().build(scene.room)
+        if rooms is not None:
+            if scene.room.provider != rooms.name:
+                raise UserError(f"it is of {scene.room.provider}, the recipe's of {rooms.name}")
+            room = rooms.build(scene.room)
     except (UserError, KeyError, TypeError, ValueError, IndexError, AttributeError) as reason:
         fault(f"its room cannot be built again ({type(reason).__name__}: {reason})")
         return
-    ears = scene.listener.position
-    if not _inside(room, ears):
+    if room is not None and not _inside(room, scene.listener.position):
         fault("the listener is not inside the room")
     if len(scene.sources) != len(scene.configuration):
         fault(f"{len(scene.sources)} sources in configuration {scene.configuration}")
@@ -221,7 +259,7 @@ def _check_scene(scene: Scene, entry: ShardEntry, manifest: Manifest, report: Re
 
 
 def _source_faults(
-    source: SourceTrack, scene: Scene, room: Room, manifest: Manifest, report: Report
+    source: SourceTrack, scene: Scene, room: Room | None, manifest: Manifest, report: Report
 ) -> Iterator[str]:
     """What is wrong with the labels of a source."""
     azimuth, elevation, distance = track_directions(source.position, scene.listener)
@@ -235,11 +273,12 @@ def _source_faults(
         yield f"labels differ from positions by {error:.3g}"
     low, high = manifest.recipe.placement.distance_m
     near_far = source.distance_m.min() < low - 1e-3 or source.distance_m.max() > high + 1e-3
-    if near_far or not _inside(room, source.position):
+    if near_far or (room is not None and not _inside(room, source.position)):
         yield "leaves the room or the recipe's range of distance"
-    seen = line_of_sight(room, scene.listener.position, source.position)
-    if (seen != source.line_of_sight).any():
-        yield "line of sight is not that of the room"
+    if room is not None:
+        seen = line_of_sight(room, scene.listener.position, source.position)
+        if (seen != source.line_of_sight).any():
+            yield "line of sight is not that of the room"
     still = bool((np.ptp(source.position, axis=0) == 0).all())
     if source.moving == still or source.moving != (scene.configuration[source.index] == "D"):
         yield f"moving is {source.moving}, its track says otherwise"
@@ -283,9 +322,7 @@ def _measure_direction(scene: Scene, audio: Floats, report: Report) -> None:
 
 def _inside(room: Room, points: Floats) -> bool:
     """Whether all points lie within walls, floor and ceiling."""
-    height = points[..., 1]
-    between = (height > 0) & (height < room.height_m)
-    return bool((between & points_in_outline(points[..., [0, 2]], room.floor)).all())
+    return bool(keeps_clear(room, points).all())
 
 
 def _check_directions(report: Report) -> None:
@@ -320,8 +357,8 @@ def _check_directions(report: Report) -> None:
 
 
 def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:
-    """No room and no recording may serve two splits."""
-    for what, of in (("room", _rooms), ("recording", _recordings)):
+    """No room, no building and no recording may serve two splits."""
+    for what, of in (("room", _rooms), ("building", _buildings), ("recording", _recordings)):
         splits: dict[str, set[str]] = defaultdict(set)
         for scene in scenes.values():
             for name in of(scene):
@@ -333,6 +370,11 @@ def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:
 
 def _rooms(scene: Scene) -> list[str]:
     return [f"{scene.room.provider}/{scene.room.name}"]
+
+
+def _buildings(scene: Scene) -> list[str]:
+    building = scene.room.parameters.get("building")
+    return [] if building is None else [str(building)]
 
 
 def _recordings(scene: Scene) -> list[str]:

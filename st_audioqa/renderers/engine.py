@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.registry import Registry
 from st_audioqa.renderers.acoustics import face_areas
-from st_audioqa.rooms.geometry import box_distance, outline_distance, points_in_outline
 from st_audioqa.rooms.materials import BANDS_HZ
+from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Room
 
 __all__ = ["ENGINES", "EngineError", "RIREngine", "checked_query", "find_preset"]
@@ -169,13 +169,13 @@ def _check_mesh(room: Room) -> None:
 def _check_inside(room: Room, points: Floats, what: str) -> None:
     if not np.isfinite(points).all():
         raise UserError(f"A {what} in {room.info.name!r} is not finite: {points.tolist()}.")
-    flat, height = points[:, [0, 2]], points[:, 1]
-    inside = (
-        points_in_outline(flat, room.floor)
-        & (outline_distance(flat, room.floor) >= CLEARANCE_M)
-        & (height >= CLEARANCE_M)
-        & (height <= room.height_m - CLEARANCE_M)
-        & (box_distance(points, room.obstacles) >= CLEARANCE_M)
+    inside = keeps_clear(
+        room,
+        points,
+        walls_m=CLEARANCE_M,
+        furniture_m=CLEARANCE_M,
+        floor_m=CLEARANCE_M,
+        ceiling_m=CLEARANCE_M,
     )
     if not inside.all():
         where = points[np.argmin(inside)].round(3).tolist()

@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 from st_audioqa.conventions import BIN_TIMES_S, DURATION_S
 from st_audioqa.errors import RejectedDraw
 from st_audioqa.recipes import PlacementRecipe
-from st_audioqa.rooms.geometry import (
-    box_distance,
-    outline_distance,
-    points_in_outline,
-    segments_blocked,
-)
+from st_audioqa.rooms.space import blocked, can_stand, floor_points, keeps_clear
 from st_audioqa.scene import Room
 
 __all__ = ["line_of_sight", "linear_paths", "place_listener", "static_positions"]
@@ -31,21 +26,15 @@ _MAX_BATCHES = 12
 
 def place_listener(room: Room, rng: np.random.Generator, limits: PlacementRecipe) -> Floats:
     """Ear position of a standing or sitting listener [shape=(3,)]."""
-    low, high = room.floor.min(axis=0), room.floor.max(axis=0)
     for _ in range(_MAX_BATCHES):
-        spot = rng.uniform(low, high, size=(_BATCH, 2))
+        feet = floor_points(room, rng, _BATCH)
         height = rng.uniform(*limits.listener_height_m, size=_BATCH)
-        points = np.column_stack([spot[:, 0], height, spot[:, 1]])
-        standing = room.obstacles.copy()
-        standing[:, 0, 1], standing[:, 1, 1] = 0.0, room.height_m
-        free = (
-            points_in_outline(spot, room.floor)
-            & (height <= room.height_m - limits.ceiling_clearance_m)
-            & (outline_distance(spot, room.floor) >= limits.listener_clearance_m)
-            & (box_distance(points, standing) >= limits.listener_clearance_m)
+        free = can_stand(
+            room, feet, height, limits.listener_clearance_m, limits.ceiling_clearance_m
         )
         if free.any():
-            return points[np.argmax(free)]
+            first = int(np.argmax(free))
+            return feet[first] + np.array([0.0, height[first], 0.0])
     raise RejectedDraw("no_listener_position", room.info.name)
 
 
@@ -90,7 +79,7 @@ def linear_paths(
         ends = np.stack([points[:half], points[half : 2 * half]], axis=1)
         speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
         ends = ends[(speed >= limits.speed_m_s[0]) & (speed <= limits.speed_m_s[1])]
-        clear = ~segments_blocked(ends[:, 0], ends[:, 1], room.floor, room.obstacles)
+        clear = ~blocked(room, ends[:, 0], ends[:, 1])
         ends = ends[clear]
         along = (BIN_TIMES_S / DURATION_S)[None, :, None]
         positions = ends[:, :1] + along * (ends[:, 1:] - ends[:, :1])
@@ -114,7 +103,7 @@ def linear_paths(
 
 def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
     """Whether nothing stands between the listener and each position [shape=(...,)]."""
-    return ~segments_blocked(listener, positions, room.floor, room.obstacles)
+    return ~blocked(room, listener, positions)
 
 
 def _evenly_fast(ends: Floats, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
@@ -133,13 +122,13 @@ def _evenly_fast(ends: Floats, rng: np.random.Generator, count: int) -> NDArray[
 
 def _free(room: Room, points: Floats, limits: PlacementRecipe) -> Bools:
     """Whether points keep clear of walls, floor, ceiling and furniture."""
-    spot, height = points[..., [0, 2]], points[..., 1]
-    return np.asarray(
-        points_in_outline(spot, room.floor)
-        & (outline_distance(spot, room.floor) >= limits.wall_clearance_m)
-        & (box_distance(points, room.obstacles) >= limits.furniture_clearance_m)
-        & (height >= limits.floor_clearance_m)
-        & (height <= room.height_m - limits.ceiling_clearance_m)
+    return keeps_clear(
+        room,
+        points,
+        walls_m=limits.wall_clearance_m,
+        furniture_m=limits.furniture_clearance_m,
+        floor_m=limits.floor_clearance_m,
+        ceiling_m=limits.ceiling_clearance_m,
     )
 
 

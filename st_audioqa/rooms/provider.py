@@ -13,18 +13,32 @@ __all__ = ["PROVIDERS", "RoomProvider"]
 
 
 class RoomProvider(Protocol):
-    """Draws rooms, and builds a drawn room again from what was stored of it."""
+    """Draws rooms, and builds a drawn room again from what was stored of it.
+
+    It is made of the recipe's `rooms.options`, both to draw and to build again. What it needs
+    from elsewhere (a folder of meshes) is named there and not in what is stored per room.
+    """
 
     name: str
     makes: frozenset[str]
     """Every `Room.shape` that may come out: an engine must render all of them."""
 
-    def draw(self, rng: np.random.Generator, name: str) -> RoomInfo:
-        """A room called `name`; everything random comes from `rng`."""
+    def draw(self, rng: np.random.Generator, name: str, split: str) -> RoomInfo:
+        """A room called `name` for scenes of a split; everything random comes from `rng`.
+
+        Where rooms are parts of something that must not serve two splits, such as a building,
+        its identity stands in the room's parameters as `building`: `verify` looks there.
+        """
         ...
 
     def build(self, info: RoomInfo) -> Room:
-        """The geometry and surfaces of a drawn room."""
+        """The geometry and surfaces of a drawn room.
+
+        Raises
+        ------
+        UserError
+            What the room was drawn from is missing or has changed.
+        """
         ...
 
 

@@ -120,8 +120,8 @@ class Provider:
         bare = set(self._shapes) == {"shoebox"} and self._furniture[1] == 0
         self.makes = frozenset({"shoebox"} if bare else {"mesh"})
 
-    def draw(self, rng: np.random.Generator, name: str) -> RoomInfo:
-        """A room called `name`."""
+    def draw(self, rng: np.random.Generator, name: str, split: str = "") -> RoomInfo:
+        """A room called `name`, whatever the split."""
         shape = self._shapes[rng.integers(len(self._shapes))]
         width, depth = rng.uniform(*_SIDE_M, size=2).round(2)
         height = round(rng.uniform(*_HEIGHT_M), 2)
