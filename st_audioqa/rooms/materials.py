@@ -17,7 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from st_audioqa.errors import unknown_name
 from st_audioqa.scene import Material
 
-__all__ = ["BANDS_HZ", "material", "material_names", "materials_for", "reverberation_s"]
+__all__ = [
+    "BANDS_HZ",
+    "choose_material",
+    "material",
+    "material_names",
+    "materials_for",
+    "reverberation_s",
+]
 
 BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 """Centres of the octave bands of every `Material`."""
@@ -75,3 +82,9 @@ def reverberation_s(
 def materials_for(surface: str) -> list[Material]:
     """Materials that fit a surface: wall, floor, ceiling, cabinet, table, sofa or shelf."""
     return [found for found, surfaces in _table().values() if surface in surfaces]
+
+
+def choose_material(rng: np.random.Generator, surface: str) -> Material:
+    """One of the materials that fit a surface, each as likely as the others."""
+    fitting = materials_for(surface)
+    return fitting[rng.integers(len(fitting))]

@@ -80,7 +80,7 @@ class Surfaces:
         Parameters
         ----------
         origins : array [shape=(..., 3)]
-        direction : array [shape=(3,)]
+        direction : array [shape=(3,) or (..., 3)]
             Of length one.
 
         Returns

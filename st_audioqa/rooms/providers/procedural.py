@@ -1,9 +1,8 @@
-"""Shoebox and L-shaped rooms with furniture; needs nothing installed."""
+"""Shoebox and L-shaped rooms and flats, with furniture; needs nothing installed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,23 +15,23 @@ from pydantic import (
 )
 
 from st_audioqa.errors import UserError
-from st_audioqa.rooms.geometry import box_mesh, outline_mesh, points_in_outline
-from st_audioqa.rooms.materials import material, materials_for, reverberation_s
+from st_audioqa.rooms.flats import Doorway, Rectangle, door_zones, draw_flat, flat_mesh
+from st_audioqa.rooms.furniture import furnish
+from st_audioqa.rooms.geometry import box_mesh, outline_mesh
+from st_audioqa.rooms.materials import choose_material, material, reverberation_s
 from st_audioqa.scene import Material, Room, RoomInfo
 
 __all__ = ["SHAPES", "Provider"]
 
 Floats = NDArray[np.floating]
 
-SHAPES = ("shoebox", "l_shaped")
+SHAPES = ("shoebox", "l_shaped", "flat")
 
 _SIDE_M = (4.0, 12.0)
 _HEIGHT_M = (2.5, 4.5)
+_FLAT_HEIGHT_M = (2.4, 3.2)
 _SURFACE_DRAWS = 60
-_GAP_M = 0.35
-"""Free space kept between two pieces of furniture."""
-_LIFT_M = 0.01
-"""Furniture stands this far above the floor, so that no two surfaces coincide."""
+_DOOR_FRAME = "wooden door"
 
 
 Pieces = Annotated[int, Field(ge=0, le=50)]
@@ -43,7 +42,7 @@ class _Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    shapes: tuple[Literal["shoebox", "l_shaped"], ...] = Field(min_length=1)
+    shapes: tuple[Literal["shoebox", "l_shaped", "flat"], ...] = Field(min_length=1)
     furniture: tuple[Pieces, Pieces]
     max_t60_s: float = Field(gt=0.1)
 
@@ -54,32 +53,14 @@ class _Options(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of furniture: ranges of length, depth and height in metres."""
-
-    name: str
-    length_m: tuple[float, float]
-    depth_m: tuple[float, float]
-    height_m: tuple[float, float]
-    at_wall: bool
-
-
-_KINDS = (
-    _Kind("table", (0.8, 1.8), (0.6, 0.9), (0.70, 0.80), at_wall=False),
-    _Kind("cabinet", (0.6, 1.6), (0.40, 0.65), (0.8, 2.1), at_wall=True),
-    _Kind("sofa", (1.4, 2.2), (0.80, 1.00), (0.65, 0.95), at_wall=True),
-    _Kind("shelf", (0.6, 2.0), (0.28, 0.45), (1.4, 2.2), at_wall=True),
-)
-
-
 class Provider:
     """Draws rooms.
 
     Parameters
     ----------
     shapes : sequence of str
-        Outlines to choose from: "shoebox", "l_shaped".
+        What to choose from: "shoebox", "l_shaped", "flat". A flat has three to five rooms joined
+        by open doorways; listener and sources are in one of them.
     furniture : (int, int)
         Fewest and most pieces per room.
     max_t60_s : float
@@ -97,7 +78,7 @@ class Provider:
     def __init__(
         self,
         *,
-        shapes: Sequence[str] = SHAPES,
+        shapes: Sequence[str] = SHAPES[:2],
         furniture: tuple[int, int] = (2, 6),
         max_t60_s: float = 1.2,
     ) -> None:
@@ -111,7 +92,7 @@ class Provider:
         except (TypeError, ValueError) as error:
             raise UserError(
                 "rooms.options of the procedural provider take shapes, a list of "
-                f"{' and '.join(SHAPES)}, furniture, [fewest, most] pieces, and max_t60_s; got "
+                f"{', '.join(SHAPES)}, furniture, [fewest, most] pieces, and max_t60_s; got "
                 f"shapes={shapes!r}, furniture={furniture!r}, max_t60_s={max_t60_s!r}."
             ) from error
         self._shapes = checked.shapes
@@ -123,6 +104,8 @@ class Provider:
     def draw(self, rng: np.random.Generator, name: str, split: str = "") -> RoomInfo:
         """A room called `name`, whatever the split."""
         shape = self._shapes[rng.integers(len(self._shapes))]
+        if shape == "flat":
+            return RoomInfo(self.name, name, shape, self._draw_flat(rng))
         width, depth = rng.uniform(*_SIDE_M, size=2).round(2)
         height = round(rng.uniform(*_HEIGHT_M), 2)
         outline = _outline(rng, shape, width, depth)
@@ -131,38 +114,102 @@ class Provider:
             "outline": outline.tolist(),
             "height_m": height,
             **_surfaces(rng, outline, height, self._max_t60_s),
-            "furniture": _furnish(rng, outline, height, count),
+            "furniture": furnish(rng, outline, height, count),
         }
         return RoomInfo(self.name, name, shape, parameters)
 
+    def _draw_flat(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Parameters of a flat; `room` is the one to be in, by its area."""
+        height = round(rng.uniform(*_FLAT_HEIGHT_M), 2)
+        rectangles, doors = draw_flat(rng)
+        rooms = []
+        for i, rectangle in enumerate(rectangles):
+            outline = _corners(rectangle)
+            count = int(rng.integers(self._furniture[0], self._furniture[1] + 1))
+            rooms.append(
+                {
+                    "rectangle": list(rectangle),
+                    **_surfaces(rng, outline, height, self._max_t60_s),
+                    "furniture": furnish(
+                        rng, outline, height, count, door_zones(i, rectangles, doors)
+                    ),
+                }
+            )
+        area = np.array([(x1 - x0) * (z1 - z0) for x0, z0, x1, z1 in rectangles])
+        return {
+            "height_m": height,
+            "rooms": rooms,
+            "doors": [[*each.rooms, each.axis, *each.along] for each in doors],
+            "room": int(rng.choice(len(area), p=area / area.sum())),
+        }
+
     def build(self, info: RoomInfo) -> Room:
         """The geometry and surfaces of a drawn room."""
+        if info.category == "flat":
+            return _build_flat(info)
         stored = info.parameters
         outline = np.asarray(stored["outline"], dtype=np.float64)
-        vertices, faces, surface = outline_mesh(outline, stored["height_m"])
+        shell = outline_mesh(outline, stored["height_m"])
         names = [stored["floor"], stored["ceiling"], *stored["walls"]]
-        meshes, parts, material_ids = [vertices], [faces], [surface]
-        offset = len(vertices)
-        for piece in stored["furniture"]:
-            box_vertices, box_faces = box_mesh(piece["lower"], piece["upper"])
-            meshes.append(box_vertices)
-            parts.append(box_faces + offset)
-            material_ids.append(np.full(len(box_faces), len(names)))
-            names.append(piece["material"])
-            offset += len(box_vertices)
-        boxes = [[piece["lower"], piece["upper"]] for piece in stored["furniture"]]
-        empty = not boxes and info.category == "shoebox"
-        return Room(
-            info=info,
-            shape="shoebox" if empty else "mesh",
-            vertices=np.concatenate(meshes),
-            faces=np.concatenate(parts),
-            face_material=np.concatenate(material_ids),
-            materials=tuple(material(each) for each in names),
-            floor=outline,
-            height_m=stored["height_m"],
-            obstacles=np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 3),
+        empty = not stored["furniture"] and info.category == "shoebox"
+        return _room(
+            info, shell, names, outline, stored["furniture"], stored["furniture"], empty
         )
+
+
+def _build_flat(info: RoomInfo) -> Room:
+    stored = info.parameters
+    rooms = stored["rooms"]
+    rectangles: list[Rectangle] = [tuple(each["rectangle"]) for each in rooms]
+    doors = [Doorway((i, j), axis, (a, b)) for i, j, axis, a, b in stored["doors"]]
+    shell = flat_mesh(rectangles, doors, stored["height_m"])
+    names = [
+        name for each in rooms for name in (each["floor"], each["ceiling"], *each["walls"])
+    ]
+    names.append(_DOOR_FRAME)
+    pieces = [piece for each in rooms for piece in each["furniture"]]
+    here = stored["room"]
+    outline = _corners(rectangles[here])
+    return _room(info, shell, names, outline, pieces, rooms[here]["furniture"], empty=False)
+
+
+def _room(
+    info: RoomInfo,
+    shell: tuple[Floats, NDArray[np.int64], NDArray[np.int64]],
+    names: list[str],
+    outline: Floats,
+    furniture: list[dict[str, Any]],
+    here: list[dict[str, Any]],
+    empty: bool,
+) -> Room:
+    """A shell with the materials of its surfaces and furniture; `here` stands in the outline."""
+    vertices, faces, surface = shell
+    names = [*names, *(piece["material"] for piece in furniture)]
+    meshes, parts, material_ids = [vertices], [faces], [surface]
+    offset = len(vertices)
+    for k, piece in enumerate(furniture, start=len(names) - len(furniture)):
+        box_vertices, box_faces = box_mesh(piece["lower"], piece["upper"])
+        meshes.append(box_vertices)
+        parts.append(box_faces + offset)
+        material_ids.append(np.full(len(box_faces), k))
+        offset += len(box_vertices)
+    boxes = [[piece["lower"], piece["upper"]] for piece in here]
+    return Room(
+        info=info,
+        shape="shoebox" if empty else "mesh",
+        vertices=np.concatenate(meshes),
+        faces=np.concatenate(parts),
+        face_material=np.concatenate(material_ids),
+        materials=tuple(material(each) for each in names),
+        floor=outline,
+        height_m=info.parameters["height_m"],
+        obstacles=np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 3),
+    )
+
+
+def _corners(rectangle: Rectangle) -> Floats:
+    x_low, z_low, x_high, z_high = rectangle
+    return np.array([[x_low, z_low], [x_high, z_low], [x_high, z_high], [x_low, z_high]])
 
 
 def _outline(rng: np.random.Generator, shape: str, width: float, depth: float) -> Floats:
@@ -179,11 +226,6 @@ def _outline(rng: np.random.Generator, shape: str, width: float, depth: float) -
     return corners.round(2)
 
 
-def _choose(rng: np.random.Generator, surface: str) -> Material:
-    fitting = materials_for(surface)
-    return fitting[rng.integers(len(fitting))]
-
-
 def _surfaces(
     rng: np.random.Generator, outline: Floats, height_m: float, max_t60_s: float
 ) -> dict[str, Any]:
@@ -197,9 +239,11 @@ def _surfaces(
     areas = np.concatenate([[floor_m2, floor_m2], walls_m2])
     drawn: list[tuple[float, list[Material]]] = []
     for _ in range(_SURFACE_DRAWS):
-        common = _choose(rng, "wall")
-        walls = [_choose(rng, "wall") if rng.random() < 0.3 else common for _ in walls_m2]
-        surfaces = [_choose(rng, "floor"), _choose(rng, "ceiling"), *walls]
+        common = choose_material(rng, "wall")
+        walls = [
+            choose_material(rng, "wall") if rng.random() < 0.3 else common for _ in walls_m2
+        ]
+        surfaces = [choose_material(rng, "floor"), choose_material(rng, "ceiling"), *walls]
         t60 = float(reverberation_s(floor_m2 * height_m, areas, surfaces)[1:-1].max())
         drawn.append((t60, surfaces))
         if t60 <= max_t60_s:
@@ -208,55 +252,3 @@ def _surfaces(
         drawn.sort(key=lambda each: each[0], reverse=True)
     floor, ceiling, *around = (each.name for each in drawn[-1][1])
     return {"floor": floor, "ceiling": ceiling, "walls": around}
-
-
-def _furnish(
-    rng: np.random.Generator, outline: Floats, height_m: float, count: int
-) -> list[dict[str, Any]]:
-    """Pieces that stand on the floor, apart from each other; fewer than asked if it is full."""
-    pieces: list[dict[str, Any]] = []
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    for _ in range(40 * count):
-        if len(pieces) == count:
-            break
-        kind = _KINDS[rng.integers(len(_KINDS))]
-        size = np.array([rng.uniform(*kind.length_m), rng.uniform(*kind.depth_m)]).round(2)
-        if rng.random() < 0.5:
-            size = size[::-1]
-        corner = rng.uniform(low, np.maximum(high - size, low))
-        if kind.at_wall:
-            axis = int(np.argmin(size))
-            corner[axis] = (low[axis] + 0.05, high[axis] - size[axis] - 0.05)[rng.integers(2)]
-        top = min(float(rng.uniform(*kind.height_m)), height_m - 0.3)
-        lower = [float(corner[0]), _LIFT_M, float(corner[1])]
-        upper = [float(corner[0] + size[0]), top, float(corner[1] + size[1])]
-        if _stands_free(lower, upper, outline, pieces):
-            pieces.append(
-                {
-                    "kind": kind.name,
-                    "lower": [round(value, 3) for value in lower],
-                    "upper": [round(value, 3) for value in upper],
-                    "material": _choose(rng, kind.name).name,
-                }
-            )
-    return pieces
-
-
-def _stands_free(
-    lower: list[float], upper: list[float], outline: Floats, pieces: list[dict[str, Any]]
-) -> bool:
-    """Whether a box lies inside the room (2 cm from walls) and clear of the other pieces."""
-    low, high = np.array([lower[0], lower[2]]) - 0.02, np.array([upper[0], upper[2]]) + 0.02
-    corners = np.array([[x, z] for x in (low[0], high[0]) for z in (low[1], high[1])])
-    notched = ((outline > low) & (outline < high)).all(axis=1).any()
-    if notched or not points_in_outline(corners, outline).all():
-        return False
-    for piece in pieces:
-        overlap = [
-            lower[axis] - _GAP_M < piece["upper"][axis]
-            and piece["lower"][axis] - _GAP_M < upper[axis]
-            for axis in (0, 2)
-        ]
-        if all(overlap):
-            return False
-    return True
