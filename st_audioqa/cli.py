@@ -195,6 +195,26 @@ def questions(folder: Path) -> None:
 
 
 @cli.command()
+@click.argument("recipe")
+def rooms(recipe: str) -> None:
+    """Check the room files of RECIPE and print what their surfaces are made of."""
+    from st_audioqa.pipeline.tools import check_rooms, open_rooms
+    from st_audioqa.recipes import load_recipe
+
+    provider = open_rooms(load_recipe(recipe))
+    check_rooms(provider)
+    report = getattr(provider, "report", None)
+    rows = [] if report is None else report()
+    if not rows:
+        click.echo(f"The {provider.name} provider draws its rooms and reads no files.")
+        return
+    click.echo("| " + " | ".join(rows[0]) + " |")
+    click.echo("|" + "---|" * len(rows[0]))
+    for row in rows:
+        click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+
+
+@cli.command()
 @click.argument("folder", type=_CORPUS)
 def card(folder: Path) -> None:
     """Write (again) the data card of the corpus in FOLDER."""

@@ -26,7 +26,7 @@ from st_audioqa.events.labels import noun, related
 from st_audioqa.execution.local import run_tasks
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.pipeline.render import produce
-from st_audioqa.pipeline.tools import Tools, open_tools
+from st_audioqa.pipeline.tools import Tools, check_rooms, open_tools
 from st_audioqa.pipeline.work import Work
 from st_audioqa.recipes import Recipe
 from st_audioqa.scene import Question
@@ -74,7 +74,8 @@ def render_scenes(
         A recipe that cannot be carried out, or a worker that died; finished shards stay.
     """
     recipe = work.plan.recipe
-    open_tools(recipe)  # so that a mistake shows here, before any process is started
+    tools = open_tools(recipe)  # so that a mistake shows here, before any process is started
+    check_rooms(tools.provider)
     with work.alone():
         tasks = [
             _Task(

@@ -15,7 +15,7 @@ from st_audioqa.renderers.engine import ENGINES, RIREngine
 from st_audioqa.renderers.isolation import IsolatedEngine
 from st_audioqa.rooms.provider import PROVIDERS, RoomProvider
 
-__all__ = ["Tools", "open_rooms", "open_tools", "resolve"]
+__all__ = ["Tools", "check_rooms", "open_rooms", "open_tools", "resolve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +118,19 @@ def open_rooms(recipe: Recipe) -> RoomProvider:
             f"{error}."
         ) from error
     return made
+
+
+def check_rooms(provider: RoomProvider) -> None:
+    """Lets a provider look once at all that it may draw from, where it can.
+
+    Raises
+    ------
+    UserError
+        Something there cannot be used.
+    """
+    check = getattr(provider, "check", None)
+    if check is not None:
+        check()
 
 
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:

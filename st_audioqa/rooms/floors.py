@@ -22,8 +22,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 HEADROOM_M = 1.9
-MARGIN_M = 0.25
-"""Taken off every floor: nobody stands that close to a wall."""
+MARGIN_M = 0.2
+"""Taken off every floor: nobody stands that close to a wall. Whole columns of the grid."""
 LEAST_AREA_M2 = 1.0
 """Of a floor without its margin."""
 _STEP_M = 0.06

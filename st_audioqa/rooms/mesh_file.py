@@ -197,7 +197,7 @@ def _check_size(path: Path, extent: Floats, units: str) -> None:
     likely = [
         unit
         for unit, metres in UNITS_M.items()
-        if narrowest / scale * metres >= _SMALLEST_M and widest / scale * metres <= 50.0
+        if _SMALLEST_M <= narrowest / scale * metres <= 12.0 and widest / scale * metres <= 50.0
     ]
     remedy = (
         f"if its coordinates are in {' or '.join(likely)}, say rooms.options.units = "

@@ -16,7 +16,10 @@ class RoomProvider(Protocol):
     """Draws rooms, and builds a drawn room again from what was stored of it.
 
     It is made of the recipe's `rooms.options`, both to draw and to build again. What it needs
-    from elsewhere (a folder of meshes) is named there and not in what is stored per room.
+    from elsewhere (a folder of meshes) is named there and not in what is stored per room. It may
+    have a method `check()`, which looks at all of that once before a corpus is begun and raises
+    `UserError`, and a method `report()`, which says what its surfaces are made of, one mapping
+    per row of a table.
     """
 
     name: str

@@ -9,34 +9,23 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from st_audioqa.errors import UserError
-from st_audioqa.rooms.floors import FloorRegion, find_floors
+from st_audioqa.rooms.buildings import Building, open_building
 from st_audioqa.rooms.materials import BANDS_HZ, material
-from st_audioqa.rooms.mesh_file import SUFFIXES, MeshFile, content_hash, read_mesh
-from st_audioqa.rooms.surfaces import Surfaces
-from st_audioqa.scene import Material, Room, RoomInfo
+from st_audioqa.rooms.mesh_folder import deal, mesh_files
+from st_audioqa.scene import Room, RoomInfo
 
 __all__ = ["Provider"]
 
-Floats = NDArray[np.floating]
 Share = Annotated[float, Field(gt=0, le=1)]
 Coefficient = Annotated[float, Field(ge=0, le=1)]
-
-_LEAK_SPOTS, _LEAK_RAYS = 64, 1024
-_EAR_M = 1.4
-_LEAST_STAY = 0.95
-"""Share of its rays that the RLR engine wants to keep."""
 
 
 class _Options(BaseModel):
@@ -57,22 +46,6 @@ class _Options(BaseModel):
         """Those that a room is built from."""
         wanted = {"units", "up", "materials", "default_material"}
         return self.model_dump(mode="json", include=wanted)
-
-
-@dataclass(frozen=True, eq=False)
-class _Building:
-    """A file, opened and checked."""
-
-    mesh: MeshFile
-    materials: tuple[Material, ...]
-    part_material: NDArray[np.int64]
-    part_rule: tuple[str, ...]
-    """The pattern that chose the material of each part; empty where it is the default."""
-    regions: tuple[FloorRegion, ...]
-    leak: float
-    """Largest share of rays that leave through gaps, of the regions that were kept."""
-    n_open: int
-    """Floors that were left out because too many rays leave from there."""
 
 
 class Provider:
@@ -126,7 +99,7 @@ class Provider:
                     f"name or {len(BANDS_HZ)} absorption coefficients, got {len(values)}."
                 )
         material(self._options.default_material)
-        self._files = _mesh_files(Path(self._options.path))
+        self._files = mesh_files(Path(self._options.path))
         self._dealt: dict[str, list[str]] | None = None
 
     def check(self) -> None:
@@ -216,7 +189,10 @@ class Provider:
 
     def _files_of(self, split: str) -> list[str]:
         if self._dealt is None:
-            self._dealt = _deal(self._files, self._options)
+            chosen = self._options
+            self._dealt = deal(
+                self._files, chosen.shares, chosen.path, share_all=chosen.share_buildings
+            )
         if split not in self._dealt:
             raise UserError(
                 f"The mesh provider has no files for split {split!r} of {self._options.path}, "
@@ -225,106 +201,18 @@ class Provider:
             )
         return self._dealt[split]
 
-    def _open(self, file: str, sha256: str, options: Mapping[str, Any]) -> _Building:
-        return _open_building(self._path(file), sha256, json.dumps(options, sort_keys=True))
+    def _open(self, file: str, sha256: str, options: Mapping[str, Any]) -> Building:
+        return open_building(self._path(file), sha256, json.dumps(options, sort_keys=True))
 
     def _path(self, file: str) -> Path:
         path = Path(self._options.path)
         return path if path.is_file() else path / file
 
 
-def _mesh_files(path: Path) -> dict[str, str]:
-    """Mesh files below a path and the hash of their content, sorted by name."""
-    if path.is_file():
-        found = [path]
-        if path.suffix.lower() not in SUFFIXES:
-            raise UserError(
-                f"The mesh {path} is none of {', '.join(SUFFIXES)}: convert it to .glb."
-            )
-    elif path.is_dir():
-        found = [each for each in sorted(path.iterdir()) if each.suffix.lower() in SUFFIXES]
-        below = [each for each in sorted(path.glob("*/*")) if each.suffix.lower() in SUFFIXES]
-        if found and below:
-            raise UserError(
-                f"The folder {path} holds meshes as well as folders of meshes: put them all "
-                "into folders named after the splits, or none."
-            )
-        found = found or below
-        if not found:
-            raise UserError(
-                f"The folder {path} holds no meshes ({', '.join(SUFFIXES)}): set "
-                "rooms.options.path to a mesh or a folder of meshes."
-            )
-    else:
-        raise UserError(
-            f"There is no mesh or folder of meshes at {path}: set rooms.options.path."
-        )
-    top = path if path.is_dir() else path.parent
-    try:
-        return {each.relative_to(top).as_posix(): _hash_once(each) for each in found}
-    except OSError as error:
-        raise UserError(f"A mesh in {path} cannot be read: {error}.") from error
-
-
-def _hash_once(path: Path) -> str:
-    status = path.stat()
-    return _hash(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4096)
-def _hash(path: Path, size: int, changed_ns: int) -> str:
-    return content_hash(path)
-
-
-def _deal(files: Mapping[str, str], options: _Options) -> dict[str, list[str]]:
-    """Files of each split; a content is in one split only."""
-    splits = list(options.shares)
-    by_folder: dict[str, list[str]] = {}
-    for name in files:
-        folder, slash, _ = name.rpartition("/")
-        if slash:
-            by_folder.setdefault(folder, []).append(name)
-    if by_folder:
-        splits = list(by_folder)
-    if options.share_buildings:
-        return {split: list(files) for split in splits}
-    if by_folder:
-        owner: dict[str, str] = {}
-        for split, names in by_folder.items():
-            for name in names:
-                other = owner.setdefault(files[name], split)
-                if other != split:
-                    raise UserError(
-                        f"The mesh {name} in {options.path} has the same content as one of "
-                        f"{other}, and no building may serve two splits: take one of them out."
-                    )
-        return by_folder
-    names_of = {files[name]: name for name in sorted(files, reverse=True)}
-    order = [names_of[sha256] for sha256 in sorted(names_of)]
-    if len(order) < len(splits):
-        raise UserError(
-            f"{options.path} holds {len(order)} different mesh(es) for the splits "
-            f"{', '.join(splits)}, and no building may serve two: add meshes, set "
-            "rooms.options.shares to the splits the recipe has, such as {test = 1.0}, or set "
-            "rooms.options.share_buildings = true."
-        )
-    share = np.array([options.shares[split] for split in splits])
-    ends = np.cumsum(share / share.sum()) * len(order)
-    counts = np.diff(np.rint(ends).astype(np.int64), prepend=0)
-    while (counts == 0).any():
-        counts[counts.argmin()] += 1
-        counts[counts.argmax()] -= 1
-    edges = np.cumsum(counts)
-    return {
-        split: order[int(end - count) : int(end)]
-        for split, count, end in zip(splits, counts, edges, strict=True)
-    }
-
-
 @functools.lru_cache(maxsize=32)
 def _room(path: Path, sha256: str, options: str, region: int, info: str) -> Room:
     """A room as one object per process, so that what is worked out of it is kept with it."""
-    building = _open_building(path, sha256, options)
+    building = open_building(path, sha256, options)
     if not 0 <= region < len(building.regions):
         raise UserError(f"The mesh {path} has no floor number {region}: draw its room anew.")
     floor = building.regions[region]
@@ -341,92 +229,3 @@ def _room(path: Path, sha256: str, options: str, region: int, info: str) -> Room
         floor_y_m=floor.floor_y_m,
         walkable=floor.walkable,
     )
-
-
-@functools.lru_cache(maxsize=4)
-def _open_building(path: Path, sha256: str, options: str) -> _Building:
-    chosen = json.loads(options)
-    mesh = read_mesh(path, chosen["units"], chosen["up"])
-    materials, part_material, rules = _choose_materials(
-        mesh, chosen["materials"], chosen["default_material"]
-    )
-    rays = Surfaces(mesh.vertices, mesh.faces)
-    regions = find_floors(mesh.vertices, mesh.faces, rays)
-    if not regions:
-        raise UserError(
-            f"No floor with headroom was found in the mesh {path}, whose height along "
-            f"{chosen['up']} is {np.ptp(mesh.vertices[mesh.faces][..., 1]):.2f} m: if another "
-            "axis points up, set rooms.options.up; see that it has a ceiling, and that "
-            "rooms.options.units are those of the file."
-        )
-    absorption = np.array([materials[i].absorption for i in part_material])
-    mean = np.average(absorption, axis=0, weights=mesh.part_area_m2)
-    limit = _leak_limit(float(mean.min()))
-    leaks = np.array([_leak(region, rays) for region in regions])
-    if leaks.min() > limit:
-        raise UserError(
-            f"The mesh {path} leaks: {100 * leaks.min():.2g} % of the rays from its floors leave "
-            f"it at once, and with its materials at most {100 * limit:.2g} % may, so that "
-            f"{100 * _LEAST_STAY:.0f} % stay for all their reflections: close its holes "
-            "(windows, ceiling, gaps between walls) in a mesh editor."
-        )
-    return _Building(
-        mesh=mesh,
-        materials=materials,
-        part_material=part_material,
-        part_rule=rules,
-        regions=tuple(r for r, leak in zip(regions, leaks, strict=True) if leak <= limit),
-        leak=float(leaks[leaks <= limit].max()),
-        n_open=int((leaks > limit).sum()),
-    )
-
-
-def _choose_materials(
-    mesh: MeshFile, rules: Mapping[str, Any], default: str
-) -> tuple[tuple[Material, ...], NDArray[np.int64], tuple[str, ...]]:
-    """Materials, which of them each part has, and the pattern that said so."""
-    fallback = material(default)
-    found: dict[Material, int] = {}
-    of_part, by = [], []
-    for names in mesh.parts:
-        rule = ""
-        for pattern in sorted(rules, key=lambda each: (-len(each), each)):
-            if any(fnmatchcase(name.lower(), pattern.lower()) for name in names):
-                rule = pattern
-                break
-        value = rules[rule] if rule else default
-        if isinstance(value, str):
-            chosen = material(value)
-        else:
-            chosen = Material(rule, tuple(float(v) for v in value), fallback.scattering)
-        of_part.append(found.setdefault(chosen, len(found)))
-        by.append(rule)
-    return tuple(found), np.array(of_part, dtype=np.int64), tuple(by)
-
-
-def _leak_limit(absorption: float) -> float:
-    """Largest share of rays that may leave at each reflection.
-
-    RLR follows a ray until it has lost 60 dB, for n = 13.8 / -ln(1 - absorption) reflections (20
-    to 400). In boxes with a hole its ray efficiency is about (1 + (1 - exp(-x)) / x) / 2 with
-    x = n times the share that leaves at each (measured), which is 0.95 at x = 0.2.
-    """
-    reflections = math.log(1e6) / max(-math.log1p(-min(absorption, 1.0 - 1e-9)), 1e-9)
-    return 0.2 / min(max(reflections, 20.0), 400.0)
-
-
-def _leak(region: FloorRegion, rays: Surfaces) -> float:
-    """Share of the rays from ears over a floor that meet nothing."""
-    corners = region.walkable
-    which = np.linspace(0, len(corners) - 1, _LEAK_SPOTS).round().astype(np.int64)
-    ears = corners[which].mean(axis=1) + np.array([0.0, _EAR_M, 0.0])
-    k = np.arange(_LEAK_RAYS) + 0.5
-    up = 1.0 - 2.0 * k / _LEAK_RAYS
-    turn = np.pi * (1.0 + np.sqrt(5.0)) * k
-    around = np.sqrt(1.0 - up**2)
-    directions = np.column_stack([around * np.cos(turn), up, around * np.sin(turn)])
-    met = rays.hit_distance(
-        np.repeat(ears[:, None], _LEAK_RAYS, axis=1),
-        np.broadcast_to(directions, (_LEAK_SPOTS, _LEAK_RAYS, 3)),
-    )
-    return float(np.isinf(met).mean())
