@@ -204,14 +204,15 @@ def rooms(recipe: str) -> None:
     provider = open_rooms(load_recipe(recipe))
     check_rooms(provider)
     report = getattr(provider, "report", None)
-    rows = [] if report is None else report()
-    if not rows:
+    tables = {} if report is None else report()
+    if not tables:
         click.echo(f"The {provider.name} provider draws its rooms and reads no files.")
-        return
-    click.echo("| " + " | ".join(rows[0]) + " |")
-    click.echo("|" + "---|" * len(rows[0]))
-    for row in rows:
-        click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+    for title, rows in tables.items():
+        click.echo(f"{title}:\n\n| " + " | ".join(rows[0]) + " |")
+        click.echo("|" + "---|" * len(rows[0]))
+        for row in rows:
+            click.echo("| " + " | ".join(str(value) for value in row.values()) + " |")
+        click.echo("")
 
 
 @cli.command()

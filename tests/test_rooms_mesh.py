@@ -10,9 +10,11 @@ import pytest
 from conftest import make_corpus, small_recipe
 from test_renderers_support import direct_part, needs_rlr, t20
 
+from st_audioqa.cli import main
 from st_audioqa.corpus.schema import scene_from_row
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
+from st_audioqa.pipeline.tools import resolve
 from st_audioqa.pipeline.verify import verify
 from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.renderers.checks import early_energy_db
@@ -79,13 +81,28 @@ def test_a_scene_graph_is_put_together_and_its_surfaces_are_named(glb):
 
 def test_the_report_gives_the_area_of_every_surface(glb):
     provider = Provider(path=str(glb), materials={"oak": "wood on studs"})
-    rows = {row["material"]: row for row in provider.report()}
+    report = provider.report()
+    rows = {row["material"]: row for row in report["surfaces"]}
     x, y, z = SIZE
     assert rows["plasterboard on frame"]["area_m2"] == pytest.approx(
         2 * (x * y + y * z + z * x)
     )
     assert rows["plasterboard on frame"]["by"] == "default_material"
     assert "table" in rows["wood on studs"]["surface"]
+    (floor,) = report["floors"]
+    assert floor["height_m"] == pytest.approx(y, abs=0.01)
+    assert (floor["leak_percent"], floor["used"]) == (0.0, "yes")
+
+
+def test_a_flat_roof_under_a_canopy_is_left_out_and_said_to_be_open(tmp_path):
+    canopy = hull((5.0, 0.2, 4.0), lower=(0.0, 6.0, 0.0))
+    trimesh.util.concatenate([hull(), canopy]).export(tmp_path / "house.ply")
+    provider = Provider(path=str(tmp_path), shares={"test": 1.0})
+    used = {row["floor_y_m"]: row["used"] for row in provider.report()["floors"]}
+    assert used == {0.0: "yes", 2.8: "no, it is open"}
+    for i in range(10):
+        room = provider.build(provider.draw(generator(i), "room", "test"))
+        assert room.floor_y_m == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_longest_pattern_that_fits_names_the_material(glb):
@@ -421,3 +438,29 @@ def test_a_file_that_cannot_be_used_is_told_before_any_scene_is_drawn(houses, tm
     with pytest.raises(UserError, match=r"open\.ply leaks"):
         make_corpus(tmp_path / "corpus", recipe)
     assert not list((tmp_path / "corpus").glob("scenes/*"))
+
+
+def test_mesh_rooms_say_that_they_need_the_rlr_engine(glb, monkeypatch):
+    monkeypatch.setattr(
+        "st_audioqa.renderers.engines.rlr.load",
+        lambda: (_ for _ in ()).throw(UserError("it is not installed")),
+    )
+    recipe = small_recipe(
+        rooms={"provider": "mesh", "options": {"path": str(glb)}}, renderer={"engine": "auto"}
+    )
+    with pytest.raises(UserError, match=r"mesh provider need an engine for meshes.*installed"):
+        resolve(recipe)
+
+
+def test_the_command_rooms_prints_materials_and_floors(glb, tmp_path, capsys):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'name = "r"\n[splits.test]\nS = 1\n[rooms]\nprovider = "mesh"\n'
+        f'options = {{path = "{glb}", materials = {{oak = "wood on studs"}}}}\n'
+    )
+    main(["rooms", str(recipe)])
+    said = capsys.readouterr().out
+    assert "wood on studs | oak" in said
+    assert "walkable_m2" in said
+    main(["rooms", "demo"])
+    assert "reads no files" in capsys.readouterr().out

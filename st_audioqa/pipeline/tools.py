@@ -39,6 +39,11 @@ def resolve(recipe: Recipe) -> tuple[Recipe, str]:
     `engine = "auto"` becomes `rlr` where that engine works. Elsewhere it becomes `image-source`,
     and rooms become empty shoeboxes, which is all that engine renders. The sentence is empty
     where nothing had to give way.
+
+    Raises
+    ------
+    UserError
+        RLR does not work here and the recipe's rooms cannot become shoeboxes.
     """
     if recipe.renderer.engine != "auto":
         return recipe, ""
@@ -48,6 +53,11 @@ def resolve(recipe: Recipe) -> tuple[Recipe, str]:
         reason = str(error)
     else:
         return _with_engine(recipe, "rlr"), ""
+    if recipe.rooms.provider != "procedural":
+        raise UserError(
+            f"Rooms of the {recipe.rooms.provider} provider need an engine for meshes, and the "
+            f"RLR engine is not available: {reason}"
+        )
     built_in = _with_engine(recipe, "image-source")
     options = {**recipe.rooms.options, "shapes": ["shoebox"], "furniture": [0, 0]}
     rooms = recipe.rooms.model_copy(update={"options": options})

@@ -38,11 +38,17 @@ class Building:
     part_material: NDArray[np.int64]
     part_rule: tuple[str, ...]
     """The pattern that chose the material of each part; empty where it is the default."""
-    regions: tuple[FloorRegion, ...]
-    leak: float
-    """Largest share of rays that leave through gaps, of the regions that were kept."""
-    n_open: int
-    """Floors that were left out because too many rays leave from there."""
+    floors: tuple[FloorRegion, ...]
+    leaks: tuple[float, ...]
+    """Share of the rays that leave at once, from each floor."""
+    most_leak: float
+    """Largest share for which a floor is used."""
+
+    @functools.cached_property
+    def regions(self) -> tuple[FloorRegion, ...]:
+        """Floors to draw rooms from: those that are closed in."""
+        pairs = zip(self.floors, self.leaks, strict=True)
+        return tuple(floor for floor, leak in pairs if leak <= self.most_leak)
 
 
 @functools.lru_cache(maxsize=4)
@@ -68,8 +74,8 @@ def open_building(path: Path, sha256: str, options: str) -> Building:
         mesh, chosen["materials"], chosen["default_material"]
     )
     rays = Surfaces(mesh.vertices, mesh.faces)
-    regions = find_floors(mesh.vertices, mesh.faces, rays)
-    if not regions:
+    floors = find_floors(mesh.vertices, mesh.faces, rays)
+    if not floors:
         raise UserError(
             f"No floor with headroom was found in the mesh {path}, whose height along "
             f"{chosen['up']} is {np.ptp(mesh.vertices[mesh.faces][..., 1]):.2f} m: if another "
@@ -79,23 +85,15 @@ def open_building(path: Path, sha256: str, options: str) -> Building:
     absorption = np.array([materials[i].absorption for i in part_material])
     mean = np.average(absorption, axis=0, weights=mesh.part_area_m2)
     limit = _leak_limit(float(mean.min()))
-    leaks = np.array([_leak(region, rays) for region in regions])
-    if leaks.min() > limit:
+    leaks = tuple(_leak(floor, rays) for floor in floors)
+    if min(leaks) > limit:
         raise UserError(
-            f"The mesh {path} leaks: {100 * leaks.min():.2g} % of the rays from its floors leave "
+            f"The mesh {path} leaks: {100 * min(leaks):.2g} % of the rays from its floors leave "
             f"it at once, and with its materials at most {100 * limit:.2g} % may, so that "
             f"{100 * _LEAST_STAY:.0f} % stay for all their reflections: close its holes "
             "(windows, ceiling, gaps between walls) in a mesh editor."
         )
-    return Building(
-        mesh=mesh,
-        materials=materials,
-        part_material=part_material,
-        part_rule=rules,
-        regions=tuple(r for r, leak in zip(regions, leaks, strict=True) if leak <= limit),
-        leak=float(leaks[leaks <= limit].max()),
-        n_open=int((leaks > limit).sum()),
-    )
+    return Building(mesh, materials, part_material, rules, tuple(floors), leaks, limit)
 
 
 def _choose_materials(

@@ -18,8 +18,8 @@ class RoomProvider(Protocol):
     It is made of the recipe's `rooms.options`, both to draw and to build again. What it needs
     from elsewhere (a folder of meshes) is named there and not in what is stored per room. It may
     have a method `check()`, which looks at all of that once before a corpus is begun and raises
-    `UserError`, and a method `report()`, which says what its surfaces are made of, one mapping
-    per row of a table.
+    `UserError`, and a method `report()`, which says what its files hold: tables by name, each a
+    list of rows, each row a mapping of column to value.
     """
 
     name: str

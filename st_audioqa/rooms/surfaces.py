@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_SPACING_M = 0.05
+_SPACING_M = 0.1
 _MOST_POINTS = 1_000_000
 """Points laid over the triangles; in large rooms they lie farther apart instead."""
 
@@ -176,7 +176,8 @@ class _Near:
 def cover_triangles(triangles: Floats, spacing_m: float) -> tuple[Floats, Ints]:
     """Points over triangles, such that none of their surface is 1.12 spacings from a point.
 
-    Rows of points run along the longest side of each triangle, from it to the corner opposite.
+    Rows of points run along the longest side of each triangle, from it to the corner opposite;
+    one corner is enough for a triangle whose sides are at most a spacing long.
 
     Parameters
     ----------
@@ -195,12 +196,14 @@ def cover_triangles(triangles: Floats, spacing_m: float) -> tuple[Floats, Ints]:
     a, b, c = np.take_along_axis(triangles, order[..., None], axis=1).swapaxes(0, 1)
     longest = sides.max(axis=1)
     height = 2.0 * _areas(triangles) / np.maximum(longest, 1e-12)
-    rows = np.ceil(height / spacing_m).astype(np.int64) + 1
+    small = longest <= spacing_m
+    rows = np.where(small, 1, np.ceil(height / spacing_m).astype(np.int64) + 1)
     face = np.repeat(np.arange(len(triangles)), rows)
     step = _counter(rows) / np.maximum(rows[face] - 1, 1)
     start = a[face] + step[:, None] * (c - a)[face]
     along = (1.0 - step)[:, None] * (b - a)[face]
     columns = np.ceil((1.0 - step) * longest[face] / spacing_m).astype(np.int64) + 1
+    columns[small[face]] = 1
     row = np.repeat(np.arange(len(face)), columns)
     share = _counter(columns) / np.maximum(columns[row] - 1, 1)
     return start[row] + share[:, None] * along[row], face[row]

@@ -125,13 +125,14 @@ class Provider:
                     f"{', '.join(sorted(names)[:20])}."
                 )
 
-    def report(self) -> list[dict[str, Any]]:
-        """What every file is made of: one row per part with its names, material and area."""
-        rows = []
+    def report(self) -> dict[str, list[dict[str, Any]]]:
+        """What every file is made of, and its floors: rows of tables, in square metres."""
+        surfaces: list[dict[str, Any]] = []
+        floors: list[dict[str, Any]] = []
         for name, sha256 in self._files.items():
             building = self._open(name, sha256, self._options.of_the_room)
             for i, area in enumerate(building.mesh.part_area_m2):
-                rows.append(
+                surfaces.append(
                     {
                         "file": name,
                         "surface": " / ".join(building.mesh.parts[i]),
@@ -140,7 +141,18 @@ class Provider:
                         "area_m2": round(float(area), 2),
                     }
                 )
-        return rows
+            for floor, leak in zip(building.floors, building.leaks, strict=True):
+                floors.append(
+                    {
+                        "file": name,
+                        "floor_y_m": round(floor.floor_y_m, 2) + 0.0,
+                        "height_m": round(floor.height_m, 2),
+                        "walkable_m2": round(floor.area_m2, 2),
+                        "leak_percent": round(100.0 * leak, 3),
+                        "used": "yes" if leak <= building.most_leak else "no, it is open",
+                    }
+                )
+        return {"surfaces": surfaces, "floors": floors}
 
     def draw(self, rng: np.random.Generator, name: str, split: str) -> RoomInfo:
         """A room called `name`: a floor of one of the split's files, by its area."""
