@@ -406,6 +406,9 @@ def test_a_corpus_in_mesh_rooms_is_made_and_verified(houses, tmp_path):
     report = verify(folder)
     assert report.faults == []
     assert report.n_scenes == 3
+    versions = json.loads((folder / "manifest.json").read_text())["versions"]
+    assert versions["trimesh"] == trimesh.__version__
+    assert "embreex" in versions
     scenes = [
         scene_from_row(row)
         for path in sorted(folder.glob("scenes/*.parquet"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from st_audioqa.errors import MissingPackageError
+from st_audioqa.errors import MissingPackageError, UserError
 from st_audioqa.recipes import PlacementRecipe
+from st_audioqa.renderers.engine import checked_query
 from st_audioqa.rooms.geometry import box_distance, outline_distance, points_in_outline
 from st_audioqa.rooms.placement import (
     line_of_sight,
@@ -167,6 +169,27 @@ def test_the_distance_to_a_triangle_is_that_to_its_nearest_place():
         got = triangle_distance(point[None], np.array([[a, b, c]]))[0]
         assert got <= nearest + 1e-9
         assert got == pytest.approx(nearest, abs=0.008)
+
+
+def test_the_notch_of_an_l_is_outside_although_the_outline_goes_round_it():
+    provider = Provider(shapes=["l_shaped"])
+    boxes = provider.build(provider.draw(generator(18), "l"))
+    low, high = boxes.floor.min(axis=0), boxes.floor.max(axis=0)
+    rectangle = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
+    mesh = dataclasses.replace(as_triangles(boxes), floor=rectangle)
+    points = points_in(boxes, generator(19), 2000)
+    in_l = points_in_outline(points[:, [0, 2]], boxes.floor)
+    assert 0.05 < (~in_l).mean() < 0.5
+    assert not keeps_clear(mesh, points[~in_l]).any()
+    engine = SimpleNamespace(name="some", shapes={"mesh"})
+    ears = place_listener(mesh, generator(20), PlacementRecipe())
+    sources = static_positions(mesh, ears, generator(21), PlacementRecipe(), 2)
+    checked_query(engine, mesh, ears, sources)
+    for where in (points[~in_l][0], ears + np.array([0, 100.0, 0]), [0.0, 1.0, 1.0]):
+        with pytest.raises(UserError, match="source position has to lie"):
+            checked_query(engine, mesh, ears, [where])
+        with pytest.raises(UserError, match="listener position has to lie"):
+            checked_query(engine, mesh, where, sources)
 
 
 def test_rays_find_the_ceiling_and_the_face_they_hit():

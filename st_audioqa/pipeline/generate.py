@@ -203,7 +203,7 @@ def _manifest(
             "preset": tools.engine.preset,
         },
         events={"name": tools.library.name, "version": tools.library.version},
-        versions=library_versions(),
+        versions={**library_versions(), **getattr(tools.provider, "versions", {})},
         scenes=scenes,
         qa=[],
         rejections=dict(sorted(rejections.items())),

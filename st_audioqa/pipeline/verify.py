@@ -209,7 +209,10 @@ def _open_rooms(manifest: Manifest, path: Path | None, report: Report) -> RoomPr
     try:
         return open_rooms(recipe)
     except UserError as reason:
-        report.faults.append(f"rooms: none can be built again ({reason})")
+        report.faults.append(
+            f"rooms: none can be built again, so places are not checked; say where their files "
+            f"lie (--rooms) if they lie elsewhere ({reason})"
+        )
     return None
 
 

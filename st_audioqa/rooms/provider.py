@@ -19,7 +19,8 @@ class RoomProvider(Protocol):
     from elsewhere (a folder of meshes) is named there and not in what is stored per room. It may
     have a method `check()`, which looks at all of that once before a corpus is begun and raises
     `UserError`, and a method `report()`, which says what its files hold: tables by name, each a
-    list of rows, each row a mapping of column to value.
+    list of rows, each row a mapping of column to value. Where other packages decide what a room is
+    like, `versions` maps their names to their versions, for the manifest.
     """
 
     name: str

@@ -8,6 +8,7 @@ and seen from there, so neighbouring rooms behind open doors are part of the sou
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +84,8 @@ class Provider:
         try:
             self._options = _Options.model_validate(options)
         except ValidationError as error:
-            first = error.errors()[0]
+            # A misspelt option says more than the one that is missing instead.
+            first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
             where = ".".join(str(part) for part in first["loc"])
             raise UserError(
                 f"rooms.options.{where} of the mesh provider: {first['msg']}, got "
@@ -101,6 +103,11 @@ class Provider:
         material(self._options.default_material)
         self._files = mesh_files(Path(self._options.path))
         self._dealt: dict[str, list[str]] | None = None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that read files and trace rays."""
+        return {name: importlib.metadata.version(name) for name in ("embreex", "trimesh")}
 
     def check(self) -> None:
         """Opens every file.
