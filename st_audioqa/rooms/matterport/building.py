@@ -30,7 +30,7 @@ MESHES = {"semantic": "_semantic.ply", "render": ".glb"}
 _STARTS = 8
 _RAYS = 64
 _EAR_M = 1.5
-_SHARE_ON_FLOOR = 0.5
+_SHARE_ON_FLOOR = 0.7
 _FLOOR_WITHIN_M = (0.5, 0.7)
 """How far the scanned floor may be above and below the navmesh."""
 

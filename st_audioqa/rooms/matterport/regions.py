@@ -56,7 +56,7 @@ def _survey(region: Region, navmesh: NavMesh) -> RegionSurvey:
         return RegionSurvey(region, nothing, reason)
     try:
         vertices, faces, surface = outline_mesh(region.outline, region.height_m)
-    except ValueError:
+    except ValueError:  # no triangulation was found
         return RegionSurvey(region, nothing, "crossed_outline")
     walkable = _within(region, vertices[faces[surface == 0]][..., [0, 2]], navmesh)
     found = RegionSurvey(region, walkable, "")
@@ -73,7 +73,25 @@ def _unsuitable(region: Region) -> str:
         return named[region.label]
     if len(region.outline) < 3:
         return "no_outline"
+    if _crosses_itself(region.outline):
+        return "crossed_outline"
     return "too_low" if region.height_m < _LEAST_HEIGHT_M else ""
+
+
+def _crosses_itself(outline: Floats) -> bool:
+    """Whether two edges of a polygon cross; edges that only touch do not."""
+    n = len(outline)
+    after = np.roll(outline, -1, axis=0)
+    i, j = np.triu_indices(n, k=1)
+    a, b, c, d = outline[i], after[i], outline[j], after[j]
+
+    def side(p: Floats, q: Floats, r: Floats) -> Floats:
+        return np.sign(
+            (q - p)[:, 0] * (r - p)[:, 1] - (q - p)[:, 1] * (r - p)[:, 0]
+        )  # of r, seen along p to q
+
+    crosses = (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
+    return bool(crosses.any())
 
 
 def _within(region: Region, parts: Floats, navmesh: NavMesh) -> Floats:
