@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "Room",
     "RoomInfo",
     "Scene",
+    "SceneFiles",
     "SceneSpec",
     "SharedGeometry",
     "SourceTrack",
@@ -54,6 +56,23 @@ class RoomInfo:
     category: str
     parameters: Mapping[str, Any]
     """What the provider's `build` needs (JSON values)."""
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """Files of the building that a room is part of, as they lie on this machine; never stored.
+
+    The world axes of such a room are those in which habitat-sim sees the building.
+    """
+
+    mesh: Path
+    """What is seen and, without materials, heard (`<id>.glb`)."""
+    navmesh: Path
+    dataset: Path | None = None
+    """Scene dataset config, which says how the meshes are turned."""
+    materials: Path | None = None
+    """Acoustic materials by category; without it all surfaces have the engine's default. The
+    semantic mesh is then heard, and it and the house file lie beside `mesh`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +106,8 @@ class Room:
     walkable: Floats | None = None
     """[shape=(n_triangles, 3, 3)] where feet can be. None where outline and obstacles say all
     there is to know of the room; elsewhere walls and furniture are those of the mesh."""
+    files: SceneFiles | None = None
+    """Given where the room is part of one whose files habitat-sim can open."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from conftest import make_corpus, small_recipe
 
 from st_audioqa import Corpus, UserError, load_audio
 from st_audioqa.corpus.audio import decode_flac, encode_flac
+from st_audioqa.corpus.card import card_text
+from st_audioqa.corpus.manifest import Manifest
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, scene_from_row
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
@@ -359,6 +361,16 @@ def test_the_card_counts_what_is_there_and_warns_of_the_mono_trap(corpus_dir):
     assert "path: scenes/train-*.parquet" in text
     total = len(Corpus(corpus_dir).questions("train"))
     assert f"| {total} |" in text
+
+
+def test_the_card_promises_no_more_than_the_engine_keeps(corpus_dir):
+    manifest = Manifest.load(corpus_dir)
+    assert "give the same bytes" in card_text(corpus_dir, manifest)
+    engine = {"name": "habitat", "version": "0.2.2 sound-spaces 1", "preset": "default"}
+    text = card_text(corpus_dir, manifest.model_copy(update={"engine": engine}))
+    assert "give the same bytes" not in text
+    assert "license: cc-by-nc-4.0" in text
+    assert "repeat only as far as that build of habitat-sim does" in text
 
 
 def test_stats_count_and_plot(corpus_dir, tmp_path):

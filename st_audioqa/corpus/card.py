@@ -20,11 +20,21 @@ ENGINE_LICENCES = {
         "The impulse responses come from RLRAudioPropagation, the engine of SoundSpaces 2.0, "
         "licensed CC BY-NC 4.0: use this corpus for non-commercial purposes and name the engine."
     ),
+    "habitat": (
+        "The impulse responses come from habitat-sim (MIT) and RLRAudioPropagation, the engine of "
+        "SoundSpaces 2.0, licensed CC BY-NC 4.0: use this corpus for non-commercial purposes, name "
+        "both, and keep to the terms of the scanned buildings. Their reflections repeat only as "
+        "far as that build of habitat-sim does, so the audio may differ where it is made again; "
+        "`rir_hash` of every scene tells."
+    ),
     "image-source": (
         "The impulse responses come from this toolkit's own image-source engine (Apache-2.0), "
         "which puts no condition on the corpus."
     ),
 }
+
+_NON_COMMERCIAL = ("habitat", "rlr")
+_VERIFY = "`st-audioqa verify` checks the files and the labels."
 
 
 def write_card(folder: Path, manifest: Manifest) -> None:
@@ -51,7 +61,7 @@ def card_text(folder: Path, manifest: Manifest) -> str:
 
 
 def _front_matter(manifest: Manifest) -> str:
-    licence = "cc-by-nc-4.0" if manifest.engine["name"] == "rlr" else "other"
+    licence = "cc-by-nc-4.0" if manifest.engine["name"] in _NON_COMMERCIAL else "other"
     lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
     lines += ["- question-answering", "- audio-classification", "tags:"]
     lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
@@ -158,6 +168,9 @@ def _provenance(manifest: Manifest) -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in sorted(manifest.versions.items())
     )
+    repeats = "; the same recipe, seed\nand versions give the same bytes"
+    if engine["name"] == "habitat":
+        repeats = ""  # what ENGINE_LICENCES says of it
     rejected = ", ".join(f"{reason} {count}" for reason, count in manifest.rejections.items())
     return f"""
 ## How it was made
@@ -165,8 +178,7 @@ def _provenance(manifest: Manifest) -> str:
 `st-audioqa generate` with recipe `{manifest.recipe.name}` (hash `{manifest.recipe_hash[:12]}`) and
 seed {manifest.seed}; engine {engine["name"]} {engine["version"]}, preset {engine["preset"]}.
 Versions: {versions}. Draws rejected by the checks and drawn again: {rejected or "none"}. The whole
-recipe, the versions and the SHA-256 of every file stand in `manifest.json`; the same recipe, seed
-and versions give the same bytes. `st-audioqa verify` checks the files and the labels.
+recipe, the versions and the SHA-256 of every file stand in `manifest.json`{repeats}. {_VERIFY}
 """
 
 
