@@ -14,11 +14,12 @@ from __future__ import annotations
 import importlib.machinery
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from st_audioqa.renderers.engines import _rlr_library
 
@@ -41,8 +42,6 @@ class StandInHouse:
     """Of each face."""
     navmesh: tuple[np.ndarray, np.ndarray]
     """Vertices and triangles, world axes."""
-    regions: list[dict] = field(default_factory=list)
-    """id, lower, upper, category"""
 
 
 HOUSES: dict[str, StandInHouse] = {}
@@ -55,6 +54,18 @@ class Strict:
         if not hasattr(type(self), name):
             raise AttributeError(f"{type(self).__name__} has no field {name!r}")
         object.__setattr__(self, name, value)
+
+
+class RegionNames(dict):
+    """As kRegionCategoryMap: an unknown letter is an IndexError."""
+
+    def __missing__(self, letter):
+        raise IndexError(letter)
+
+
+REGION_NAMES = RegionNames(
+    b="bedroom", c="closet", k="kitchen", l="living room", p="porch/terrace/deck", s="stairs"
+)
 
 
 class BackendConfiguration(Strict):
@@ -207,13 +218,14 @@ class PathFinder:
     """Navigation on the triangles of a house; a walker steps up to 0.5 m."""
 
     is_loaded = False
+    nav_mesh_settings = SimpleNamespace(agent_height=1.5, agent_radius=0.1)
 
     def load_nav_mesh(self, path):
-        found = HOUSES.get(str(path))
-        if found is not None:
-            self._vertices, self._faces = found.navmesh
-            self.is_loaded = True
-        return found is not None
+        if (found := HOUSES.get(path)) is None:
+            return False
+        self._vertices, self._faces = found.navmesh
+        self.is_loaded = True
+        return True
 
     def build_navmesh_vertices(self):
         return [tuple(map(float, each)) for each in self._vertices]
@@ -222,15 +234,14 @@ class PathFinder:
         return [int(index) for index in self._faces.ravel()]
 
     def is_navigable(self, point, max_y_delta=0.5):
-        point = np.asarray(point, dtype=float)
-        for a, b, c in self._vertices[self._faces]:
-            flat = np.array([b - a, c - a])[:, [0, 2]].T
-            u, v = np.linalg.solve(flat, (point - a)[[0, 2]])
-            if min(u, v) >= -1e-6 and u + v <= 1 + 1e-6:
-                height = (a + u * (b - a) + v * (c - a))[1]
-                if abs(height - point[1]) <= max_y_delta:
-                    return True
-        return False
+        a, b, c = self._vertices[self._faces].swapaxes(0, 1)
+        across = np.stack([b - a, c - a], axis=-1)  # (n, 3, 2)
+        to = np.asarray(point, dtype=float) - a
+        share = np.linalg.solve(across[:, [0, 2]], to[:, [0, 2], None])
+        height = (across @ share)[:, 1, 0]
+        u, v = share[:, 0, 0], share[:, 1, 0]
+        over = (np.minimum(u, v) >= -1e-6) & (u + v <= 1 + 1e-6)
+        return bool((over & (np.abs(to[:, 1] - height) <= max_y_delta)).any())
 
 
 class Simulator:
@@ -249,18 +260,8 @@ class Simulator:
             raise Abort("ResourceManager: no semantic mesh")
         self.turned_right = backend.scene_dataset_config_file != "default"
         self.pathfinder = PathFinder()
-        self.semantic_scene = SimpleNamespace(
-            regions=[self._region(each) for each in self.house.regions]
-        )
         self._module, self._sensors = configuration.module, {}
         self._module.n_open += 1
-
-    def _region(self, region):
-        lower, upper = np.array(region["lower"]), np.array(region["upper"])
-        # Sizes may be negative (issue 321 of habitat-sim).
-        box = SimpleNamespace(center=(lower + upper) / 2, sizes=(upper - lower) * [1, 1, -1])
-        category = SimpleNamespace(name=lambda mapping="": region["category"])
-        return SimpleNamespace(id=region["id"], aabb=box, category=category)
 
     def add_sensor(self, spec):
         if not self._module.bindings.audio_enabled:
@@ -277,6 +278,41 @@ class Simulator:
         for sensor in self._sensors.values():
             sensor.reset()
         self._module.n_open -= 1
+
+
+class SemanticScene:
+    """Regions of a `.house` file, as `load_mp3d_house` reads them."""
+
+    ranges = False
+    """Whether boxes are those of versions from 0.3.1 on."""
+
+    @classmethod
+    def load_mp3d_house(cls, file, scene, rotation):
+        lines = Path(file).read_text().splitlines()
+        if lines[0] != "ASCII 1.1":
+            raise Abort("no house file")
+        turn = Rotation.from_quat(rotation)
+        rows = [line.split() for line in lines if line.startswith("R ")]
+        scene.regions = [cls._region(row, turn) for row in rows]
+        return True
+
+    @classmethod
+    def _region(cls, row, turn):
+        ends = np.array(row[9:15], dtype=float).reshape(2, 3)
+        centre, sizes = turn.apply(ends.mean(axis=0)), turn.apply(ends[1] - ends[0])
+        if cls.ranges:
+            half = np.abs(sizes) / 2
+            box = SimpleNamespace(min=centre - half, max=centre + half)
+        else:
+            box = SimpleNamespace(center=centre, sizes=sizes)  # sizes not made positive
+        level = row[2] if int(row[2]) >= 0 else ""
+
+        def name(mapping=""):
+            return REGION_NAMES[row[5]]
+
+        return SimpleNamespace(
+            id=f"{level}_{row[1]}", aabb=box, category=SimpleNamespace(name=name)
+        )
 
 
 def material(label, absorption):
@@ -327,4 +363,6 @@ def stand_in(dialect, *, audio=True, misplaces_source=False, change=lambda respo
         backend=backend, agents=agents, module=module
     )
     module.Simulator = Simulator
+    module.PathFinder = PathFinder
+    module.scene = SimpleNamespace(SemanticScene=SemanticScene)
     return module

@@ -10,6 +10,7 @@ from st_audioqa.errors import UserError
 from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 from st_audioqa.renderers.engines._habitat_sim import HINT, House
 from st_audioqa.renderers.engines.rlr import TO_AMBIX
+from st_audioqa.rooms.habitat import navmesh_triangles
 
 __all__ = ["LISTENER_RADIUS_M", "check_orientation", "direct_gain", "probed_level"]
 
@@ -117,14 +118,13 @@ def check_orientation(house: House, level: float) -> None:
 
 def floor_points(house: House) -> Floats:
     """Centres of the largest triangles of the navmesh [shape=(n, 3)]."""
-    vertices = np.array([list(each) for each in house.pathfinder.build_navmesh_vertices()])
-    faces = np.array(house.pathfinder.build_navmesh_vertex_indices(), dtype=int).reshape(-1, 3)
-    if len(faces) == 0:
+    triangles = navmesh_triangles(house.pathfinder)
+    if len(triangles) == 0:
         raise UserError(f"The navmesh {house.files.navmesh} holds no floor: fetch it again.")
-    a, b, c = vertices[faces].swapaxes(0, 1)
+    a, b, c = triangles.swapaxes(0, 1)
     area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
     largest = np.argsort(-area, kind="stable")[:N_FLOOR_POINTS]
-    return np.asarray((a + b + c)[largest] / 3.0)
+    return np.asarray(triangles[largest].mean(axis=1))
 
 
 def _up(height_m: float) -> Floats:
