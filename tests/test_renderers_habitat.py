@@ -278,7 +278,7 @@ def test_rooms_without_files_are_refused(install):
     install("sound-spaces")
     room = dataclasses.replace(shoebox(), shape="mesh")
     ears = np.array([3.0, 1.5, 2.5])
-    with pytest.raises(UserError, match=r"drawn by 'test'.*take the rlr engine"):
+    with pytest.raises(UserError, match=r"room provider 'test'.*take the rlr engine"):
         ENGINES.get("habitat")("fast").rirs(room, ears, [ears + 1], seed=0)
     with pytest.raises(UserError, match="renders mesh rooms"):
         ENGINES.get("habitat")("fast").rirs(shoebox(), ears, [ears + 1], seed=0)

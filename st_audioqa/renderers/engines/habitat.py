@@ -115,9 +115,10 @@ class Engine:
         listener, sources = checked_query(self, room, listener_position, source_positions)
         if room.files is None:
             raise UserError(
-                f"The {self.name} engine renders buildings from the files of a scene dataset and "
-                f"{room.info.name!r}, drawn by {room.info.provider!r}, is not part of one: take "
-                "the rlr engine, which is the same acoustic simulation."
+                f"The {self.name} engine renders scanned buildings from their own files and "
+                f"{room.info.name!r}, of the room provider {room.info.provider!r}, has none that "
+                "say all (as those of habitat do, and of matterport3d with materials and close = "
+                "'none'): take the rlr engine, which is the same acoustic simulation."
             )
         distance = np.linalg.norm(sources - listener, axis=-1)
         if not (distance > LISTENER_RADIUS_M).all():

@@ -23,10 +23,12 @@ from st_audioqa.rooms.matterport.building import (
 from st_audioqa.rooms.matterport.closing import HULL_CATEGORIES, close_building, close_room
 from st_audioqa.rooms.matterport.regions import RegionSurvey
 from st_audioqa.rooms.matterport.surfaces import category_materials
-from st_audioqa.scene import Room, RoomInfo
+from st_audioqa.scene import Room, RoomInfo, SceneFiles
 
 __all__ = ["Provider", "official_split"]
 
+_DATASET = "mp3d.scene_dataset_config.json"
+"""Beside the folders of the buildings: says to habitat-sim how their meshes are turned."""
 _BUILDINGS_KEPT = 3
 _ROOMS_KEPT = 16
 
@@ -92,7 +94,7 @@ class Provider:
             options = _Options.model_validate(given)
         except ValueError as error:
             raise UserError(
-                "rooms.options of the matterport3d provider take path, a folder; buildings, lists "
+                f"rooms.options of the {self.name} provider take path, a folder; buildings, lists "
                 "of names by split; materials, a file; mesh, 'semantic' or 'render'; and close, "
                 f"'none', 'building' or 'room'; got {given}."
             ) from error
@@ -222,6 +224,19 @@ class Provider:
             obstacles=np.zeros((0, 2, 3)),
             floor_y_m=floor_y,
             walkable=found.walkable,
+            files=self._files(building.name),
+        )
+
+    def _files(self, building: str) -> SceneFiles | None:
+        """What habitat-sim opens, where it hears the same mesh with the same materials."""
+        if (self._mesh, self._close) != ("semantic", "none") or self._materials is None:
+            return None
+        stem, dataset = self._path / building / building, self._path / _DATASET
+        return SceneFiles(
+            mesh=stem.with_suffix(".glb"),
+            navmesh=stem.with_suffix(".navmesh"),
+            dataset=dataset if dataset.is_file() else None,
+            materials=self._materials,
         )
 
 
