@@ -304,7 +304,7 @@ class SemanticScene:
             half = np.abs(sizes) / 2
             box = SimpleNamespace(min=centre - half, max=centre + half)
         else:
-            box = SimpleNamespace(center=centre, sizes=sizes)  # sizes not made positive
+            box = SimpleNamespace(center=centre, sizes=-np.abs(sizes))  # issue 321
         level = row[2] if int(row[2]) >= 0 else ""
 
         def name(mapping=""):

@@ -8,7 +8,7 @@ import mp3d_miniature
 import numpy as np
 import pytest
 from conftest import small_recipe
-from habitat_standin import HOUSES, SemanticScene, StandInHouse, material, stand_in
+from habitat_standin import HOUSES, PathFinder, SemanticScene, StandInHouse, material, stand_in
 from test_renderers_support import needs_rlr
 
 from st_audioqa.conventions import angular_distance_deg, unit_vectors
@@ -20,6 +20,7 @@ from st_audioqa.pipeline.render import produce
 from st_audioqa.pipeline.tools import Tools
 from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.renderers import ENGINES
+from st_audioqa.rooms.habitat import walkable
 from st_audioqa.rooms.matterport.axes import to_y_up
 from st_audioqa.rooms.matterport.navmesh import read_navmesh
 from st_audioqa.rooms.placement import line_of_sight, place_listener, static_positions
@@ -182,6 +183,17 @@ def test_matterport3d_gives_its_files_where_habitat_hears_the_same(options):
     assert rooms[0].files == made.build(info).files
     assert rooms[0].files.dataset is not None
     assert [room.files for room in rooms[1:]] == [None, None]
+
+
+def test_floor_and_islands_are_those_of_the_file(module, options, tmp_path, monkeypatch):
+    """Its own reader knows the islands from the links between polygons, not from edges."""
+    path = tmp_path / NAME / f"{NAME}.navmesh"
+    ours, theirs = walkable(module, path), read_navmesh(path)
+    np.testing.assert_allclose(ours.triangles, theirs.triangles)
+    np.testing.assert_allclose(ours.island_areas_m2(), theirs.island_areas_m2())
+    assert len(ours.island_areas_m2()) > 3
+    monkeypatch.setattr(PathFinder, "is_navigable", lambda self, point: point[1] < 2)
+    assert walkable(module, path).triangles[..., 1].max() < 2
 
 
 def with_rlr(test):
