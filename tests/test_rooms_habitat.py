@@ -11,7 +11,7 @@ from conftest import small_recipe
 from habitat_standin import HOUSES, PathFinder, SemanticScene, StandInHouse, material, stand_in
 from test_renderers_support import needs_rlr
 
-from st_audioqa.conventions import angular_distance_deg, unit_vectors
+from st_audioqa.conventions import SAMPLE_RATE, angular_distance_deg, unit_vectors
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.events.library import LIBRARIES
 from st_audioqa.foa import bin_directions
@@ -20,6 +20,7 @@ from st_audioqa.pipeline.render import produce
 from st_audioqa.pipeline.tools import Tools
 from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.renderers import ENGINES
+from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.rooms.habitat import walkable
 from st_audioqa.rooms.matterport.axes import to_y_up
 from st_audioqa.rooms.matterport.navmesh import read_navmesh
@@ -215,7 +216,8 @@ def test_scenes_sound_from_where_their_labels_say(options):
     library = LIBRARIES.get(events.library)(
         path=None, level_dbfs=events.level_dbfs, level_spread_db=events.level_spread_db
     )
-    tools = Tools(recipe, provider(options), library, ENGINES.get("habitat")("fast"))
+    bank = RIRBank(ENGINES.get("habitat")("fast"), round(0.4 * SAMPLE_RATE))
+    tools = Tools(recipe, provider(options), library, bank)
     specs = [spec for shard in make_plan(recipe).shards for spec in shard.scenes]
     errors = []
     for spec in specs:
