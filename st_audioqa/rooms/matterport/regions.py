@@ -111,8 +111,11 @@ def _within(region: Region, parts: Floats, navmesh: NavMesh) -> Floats:
     near = on_floor & ((flat.max(axis=1) > low) & (flat.min(axis=1) < high)).all(axis=1)
     pieces: list[Floats] = []
     islands: list[int] = []
-    for k in np.flatnonzero(near):
-        for part in parts:
+    for part in parts:
+        touching = near & (
+            (flat.max(axis=1) > part.min(axis=0)) & (flat.min(axis=1) < part.max(axis=0))
+        ).all(axis=1)
+        for k in np.flatnonzero(touching):
             piece = _clip(navmesh.triangles[k], part)
             pieces.extend(piece)
             islands.extend([int(navmesh.island[k])] * len(piece))

@@ -1,24 +1,44 @@
-"""What of a building is used, and what it is made of, as Markdown tables."""
+"""What of a building is used and what it is made of, as rows of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from st_audioqa.rooms.materials import BANDS_HZ
-from st_audioqa.rooms.matterport.building import Building, load_building
+from st_audioqa.rooms.matterport.building import Building
 from st_audioqa.rooms.matterport.surfaces import category_materials
-from st_audioqa.scene import Material
 
-__all__ = ["describe", "material_areas"]
+__all__ = ["region_rows", "surface_rows"]
 
 
-def material_areas(
+def region_rows(building: Building) -> list[dict[str, Any]]:
+    """One row per region: what it is, and why it is not used if it is not."""
+    rows = []
+    for each in building.regions:
+        region = each.region
+        kept = "" if each.excluded else f"{building.rays_kept(each):.2f}"
+        rows.append(
+            {
+                "building": building.name,
+                "region": region.index,
+                "level": region.level,
+                "category": region.category,
+                "height (m)": f"{region.height_m:.2f}",
+                "walkable (m2)": f"{each.walkable_m2:.1f}",
+                "rays kept": kept,
+                "use": each.excluded or "room",
+            }
+        )
+    return rows
+
+
+def surface_rows(
     building: Building, database: str | Path | None = None
-) -> list[tuple[str, Material, float]]:
-    """Category, material and area in square metres, the largest first.
+) -> list[dict[str, Any]]:
+    """One row per category: its material and its area, the largest first.
 
     Parameters
     ----------
@@ -28,58 +48,15 @@ def material_areas(
     """
     materials = category_materials(building.categories, database)
     areas = building.category_areas_m2()
-    order = np.argsort(-areas, kind="stable")
-    return [(building.categories[i], materials[i], float(areas[i])) for i in order]
-
-
-def describe(
-    path: str | Path,
-    names: Sequence[str],
-    database: str | Path | None = None,
-    mesh: str = "semantic",
-) -> Iterator[str]:
-    """One section of Markdown per building: its regions, and its surfaces by category.
-
-    Parameters
-    ----------
-    path : path
-        Folder with one folder per building.
-    names : sequence of str
-        Buildings.
-    database, mesh
-        As of the provider.
-
-    Raises
-    ------
-    UserError
-        A file is missing or broken.
-    """
-    for name in names:
-        building = load_building(Path(path) / name, mesh)
-        lines = [f"## {name}", "", *_regions(building), "", *_surfaces(building, database), ""]
-        yield "\n".join(lines)
-
-
-def _regions(building: Building) -> Iterator[str]:
-    yield "| region | level | category | height (m) | walkable (m2) | rays kept | use |"
-    yield "|--:|--:|---|--:|--:|--:|---|"
-    for each in building.regions:
-        region = each.region
-        kept = "" if each.excluded else f"{building.rays_kept(each):.2f}"
-        yield (
-            f"| {region.index} | {region.level} | {region.category} | {region.height_m:.2f} | "
-            f"{each.walkable_m2:.1f} | {kept} | {each.excluded or 'room'} |"
-        )
-
-
-def _surfaces(building: Building, database: str | Path | None) -> Iterator[str]:
     at = BANDS_HZ.index(1000.0)
-    yield "| category | material | absorption at 1 kHz | area (m2) | share |"
-    yield "|---|---|--:|--:|--:|"
-    rows = material_areas(building, database)
-    total = sum(area for *_, area in rows)
-    for category, material, area in rows:
-        yield (
-            f"| {category} | {material.name} | {material.absorption[at]:.2f} | {area:.1f} | "
-            f"{area / total:.1%} |"
-        )
+    return [
+        {
+            "building": building.name,
+            "category": building.categories[i],
+            "material": materials[i].name,
+            "absorption at 1 kHz": f"{materials[i].absorption[at]:.2f}",
+            "area (m2)": f"{areas[i]:.1f}",
+            "share": f"{areas[i] / areas.sum():.1%}",
+        }
+        for i in np.argsort(-areas, kind="stable")
+    ]

@@ -22,6 +22,7 @@ from st_audioqa.rooms.matterport.building import (
 )
 from st_audioqa.rooms.matterport.closing import HULL_CATEGORIES, close_building, close_room
 from st_audioqa.rooms.matterport.regions import RegionSurvey
+from st_audioqa.rooms.matterport.report import region_rows, surface_rows
 from st_audioqa.rooms.matterport.surfaces import category_materials
 from st_audioqa.scene import Room, RoomInfo, SceneFiles
 
@@ -31,6 +32,8 @@ _DATASET = "mp3d.scene_dataset_config.json"
 """Beside the folders of the buildings: says to habitat-sim how their meshes are turned."""
 _BUILDINGS_KEPT = 3
 _ROOMS_KEPT = 16
+_LEAST_KEPT = 0.95
+"""Share of its rays that the engine `rlr` wants to keep."""
 
 
 class _Options(BaseModel):
@@ -108,7 +111,34 @@ class Provider:
         # What has been read is kept, so that the scenes of a room share it.
         self._survey = functools.lru_cache(maxsize=None)(self._read_survey)
         self._building = functools.lru_cache(maxsize=_BUILDINGS_KEPT)(self._read_building)
+        self._kept = functools.lru_cache(maxsize=None)(self._measure_kept)
         self._room = functools.lru_cache(maxsize=_ROOMS_KEPT)(self._make_room)
+
+    def check(self) -> None:
+        """Reads the regions and navmesh of every building that a split can have.
+
+        Raises
+        ------
+        UserError
+            A file is missing or broken, or no building has a room.
+        """
+        names = self._used()
+        found = [region for name in names for region in self._survey(name)]
+        if not any(not region.excluded for region in found):
+            raise UserError(
+                f"None of the {len(found)} regions of {len(names)} buildings in {self._path} is a "
+                "room that can be used: docs/matterport3d.md says what is wanted."
+            )
+
+    def report(self) -> dict[str, list[dict[str, Any]]]:
+        """The regions and the surfaces of every building that a split can have."""
+        regions: list[dict[str, Any]] = []
+        surfaces: list[dict[str, Any]] = []
+        for name in self._used():
+            building = self._building(name)
+            regions += region_rows(building)
+            surfaces += surface_rows(building, self._materials)
+        return {"Regions": regions, "Surfaces": surfaces}
 
     def draw(self, rng: np.random.Generator, name: str, split: str) -> RoomInfo:
         """A room called `name`, in a building of the split.
@@ -116,7 +146,8 @@ class Provider:
         Raises
         ------
         RejectedDraw
-            "no_usable_room" if the building has none.
+            "no_usable_room" if the building has none, "leaky_room" if too few rays would stay in
+            it and nothing is to be closed.
         UserError
             There is no building for the split, or one of its files is missing or broken.
         """
@@ -126,6 +157,10 @@ class Provider:
         if not usable:
             raise RejectedDraw("no_usable_room", building)
         region = usable[rng.integers(len(usable))].region
+        if self._close == "none" and self._kept(building, region.index) < _LEAST_KEPT:
+            kept = self._kept(building, region.index)
+            where = f"{building}, region {region.index}"
+            raise RejectedDraw("leaky_room", f"{where}: {kept:.2f} of the rays stay inside")
         parameters: dict[str, Any] = {
             "building": building,
             "region": region.index,
@@ -170,6 +205,22 @@ class Provider:
                 "call the splits train, val and test, as the dataset does."
             )
         return names
+
+    def _used(self) -> list[str]:
+        """Every building that a split can have."""
+        if self._buildings is not None:
+            return sorted({name for names in self._buildings.values() for name in names})
+        names = [name for name in self._present if name in official_split()]
+        if not names:
+            raise UserError(
+                f"None of the folders in {self._path} is named as a building of Matterport3D: "
+                "say under rooms.options.buildings which of them each split has."
+            )
+        return names
+
+    def _measure_kept(self, building: str, region: int) -> float:
+        found = self._building(building)
+        return found.rays_kept(found.regions[region])
 
     def _read_survey(self, building: str) -> tuple[RegionSurvey, ...]:
         return survey_building(self._path / building)
