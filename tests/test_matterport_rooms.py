@@ -479,18 +479,25 @@ def test_all_buildings_are_looked_at_before_a_corpus_is_begun(folder, tmp_path):
         Provider(path=str(folder)).check()
 
 
-def test_a_room_that_leaks_is_a_counted_rejection_unless_it_is_closed(folder):
+def test_rooms_that_leak_are_passed_over_and_listed_unless_they_are_closed(folder):
     made = provider(folder, "open")
-    drawn, reasons = [], []
-    for i in range(20):
-        try:
-            drawn.append(made.draw(generator(7, i), "room", "test").category)
-        except RejectedDraw as rejected:
-            reasons.append(f"{rejected.reason} {rejected.detail[:12]}")
-    assert set(drawn) == {"bedroom"}  # the window is on the ground floor
-    assert set(reasons) == {"leaky_room open, region"}
+    assert {room.info.category for room in rooms_of(made, 12)} == {"bedroom"}
+    use = [row["use"] for row in made.report()["Regions"]]
+    assert use == ["leaky", "leaky", "no_label", "outdoors", "room", "not_walkable"]
     for close in ("building", "room"):
-        assert len(rooms_of(provider(folder, "open", close=close), 12)) == 12
+        made = provider(folder, "open", close=close)
+        assert len({room.info.category for room in rooms_of(made, 12)}) == 3
+        assert "leaky" not in {row["use"] for row in made.report()["Regions"]}
+
+
+def test_a_building_of_which_all_rooms_leak_is_a_counted_rejection(tmp_path):
+    made = mini.write_building(tmp_path, "shut", window_open=True)
+    regions = [each for each in mini.REGIONS if each[1] != "b"]
+    thing = mini.scan(1.0, window_open=True)
+    thing.object_rows = [(0, category) for _, category in thing.object_rows]
+    (made / "shut.house").write_text(mini.house_text(thing, regions=regions))
+    with pytest.raises(RejectedDraw, match=r"leaky_room: shut: 0\.[56]. of the rays"):
+        provider(tmp_path).draw(generator(1), "room", "test")
 
 
 # --- with the engine ----------------------------------------------------------------------
@@ -536,6 +543,20 @@ def test_the_first_sound_of_a_source_comes_from_where_it_is(folder):
             name: float((w * each).sum()) for name, each in (("X", x), ("Y", y), ("Z", z))
         }
         assert intensity[toward] > 0.9 * np.linalg.norm(list(intensity.values()))
+
+
+@pytest.mark.rlr
+def test_listener_and_source_outside_the_region_are_refused_by_name(folder):
+    from st_audioqa.renderers.engine import ENGINES
+
+    engine = ENGINES.get("rlr")("fast")
+    room = next(r for r in rooms_of(provider(folder)) if r.info.category == "living room")
+    inside, kitchen, upstairs = (to_y_up(p) for p in ([4, 3, 1.5], [6, 3, 1.5], [4, 3, 4.5]))
+    for outside in (kitchen, upstairs, to_y_up([4, 3, 50])):
+        with pytest.raises(UserError, match=f"source position.*{room.info.name}"):
+            engine.rirs(room, inside, outside[None], seed=1)
+        with pytest.raises(UserError, match=f"listener position.*{room.info.name}"):
+            engine.rirs(room, outside, inside[None], seed=1)
 
 
 @pytest.mark.rlr

@@ -14,12 +14,19 @@ from st_audioqa.rooms.matterport.surfaces import category_materials
 __all__ = ["region_rows", "surface_rows"]
 
 
-def region_rows(building: Building) -> list[dict[str, Any]]:
-    """One row per region: what it is, and why it is not used if it is not."""
+def region_rows(building: Building, least_kept: float = 0.0) -> list[dict[str, Any]]:
+    """One row per region: what it is, and why it is not used if it is not.
+
+    Parameters
+    ----------
+    building : Building
+    least_kept : float
+        Share of its rays that a room has to keep, else it is leaky.
+    """
     rows = []
     for each in building.regions:
         region = each.region
-        kept = "" if each.excluded else f"{building.rays_kept(each):.2f}"
+        kept = 1.0 if each.excluded else building.rays_kept(each)
         rows.append(
             {
                 "building": building.name,
@@ -28,8 +35,8 @@ def region_rows(building: Building) -> list[dict[str, Any]]:
                 "category": region.category,
                 "height (m)": f"{region.height_m:.2f}",
                 "walkable (m2)": f"{each.walkable_m2:.1f}",
-                "rays kept": kept,
-                "use": each.excluded or "room",
+                "rays kept": "" if each.excluded else f"{kept:.2f}",
+                "use": each.excluded or ("room" if kept >= least_kept else "leaky"),
             }
         )
     return rows

@@ -31,7 +31,7 @@ __all__ = ["Provider", "official_split"]
 _DATASET = "mp3d.scene_dataset_config.json"
 """Beside the folders of the buildings: says to habitat-sim how their meshes are turned."""
 _BUILDINGS_KEPT = 3
-_ROOMS_KEPT = 16
+_ROOMS_KEPT = 6
 _LEAST_KEPT = 0.95
 """Share of its rays that the engine `rlr` wants to keep."""
 
@@ -103,6 +103,7 @@ class Provider:
             ) from error
         self._path, self._mesh = options.path, options.mesh
         self._close, self._materials = options.close, options.materials
+        self._least_kept = _LEAST_KEPT if options.close == "none" else 0.0
         self._present = building_names(self._path)
         self._buildings = options.buildings
         if options.buildings is not None:
@@ -136,7 +137,7 @@ class Provider:
         surfaces: list[dict[str, Any]] = []
         for name in self._used():
             building = self._building(name)
-            regions += region_rows(building)
+            regions += region_rows(building, self._least_kept)
             surfaces += surface_rows(building, self._materials)
         return {"Regions": regions, "Surfaces": surfaces}
 
@@ -146,8 +147,8 @@ class Provider:
         Raises
         ------
         RejectedDraw
-            "no_usable_room" if the building has none, "leaky_room" if too few rays would stay in
-            it and nothing is to be closed.
+            "no_usable_room" if the building has none, "leaky_room" if too few rays stay in each of
+            them and nothing is to be closed.
         UserError
             There is no building for the split, or one of its files is missing or broken.
         """
@@ -156,11 +157,11 @@ class Provider:
         usable = [each for each in self._survey(building) if not each.excluded]
         if not usable:
             raise RejectedDraw("no_usable_room", building)
-        region = usable[rng.integers(len(usable))].region
-        if self._close == "none" and self._kept(building, region.index) < _LEAST_KEPT:
-            kept = self._kept(building, region.index)
-            where = f"{building}, region {region.index}"
-            raise RejectedDraw("leaky_room", f"{where}: {kept:.2f} of the rays stay inside")
+        order = [usable[i].region for i in rng.permutation(len(usable))]
+        region = next((each for each in order if self._tight(building, each.index)), None)
+        if region is None:
+            best = max(self._kept(building, each.index) for each in order)
+            raise RejectedDraw("leaky_room", f"{building}: {best:.2f} of the rays stay at most")
         parameters: dict[str, Any] = {
             "building": building,
             "region": region.index,
@@ -217,6 +218,9 @@ class Provider:
                 "say under rooms.options.buildings which of them each split has."
             )
         return names
+
+    def _tight(self, building: str, region: int) -> bool:
+        return self._close != "none" or self._kept(building, region) >= self._least_kept
 
     def _measure_kept(self, building: str, region: int) -> float:
         found = self._building(building)
