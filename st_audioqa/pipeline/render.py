@@ -88,7 +88,12 @@ def render_stems(drawn: Drawn, tools: Tools) -> tuple[Floats, str]:
         positions = source.position if source.moving else source.position[:1]
         responses = tools.bank.responses(drawn.room, scene.listener.position, positions)
         check_rirs(responses.early_energy_db, checks.max_rir_step_db)
-        heard = render(waveform, responses.rirs)
+        heard = render(
+            waveform,
+            responses.rirs,
+            mode=tools.recipe.renderer.crossfade,
+            offsets_m=positions - scene.listener.position,
+        )
         stems.append(rotate_yaw(heard, scene.listener.yaw_deg))
         digests.append(responses.digest)
     return np.stack(stems), hashlib.sha256("".join(digests).encode()).hexdigest()

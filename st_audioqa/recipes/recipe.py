@@ -105,7 +105,8 @@ class RendererRecipe(_Section):
     engine: str = "auto"
     """"auto" takes `rlr` where it is installed and `image-source` elsewhere."""
     preset: str = "default"
-    crossfade: Literal["plain"] = "plain"
+    crossfade: Literal["plain", "aligned"] = "aligned"
+    """Between the bins of a moving source: "plain" is the paper's, "aligned" keeps the level."""
     rir_duration_s: float = Field(1.0, ge=0.05, le=5)
     reuse: int = Field(1, ge=1, le=1000)
     """Sources that the impulse responses of one trajectory serve, on average and within one
