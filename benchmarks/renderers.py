@@ -17,7 +17,7 @@ import numpy as np
 
 from st_audioqa.conventions import N_BINS, SAMPLE_RATE, SCENE_SAMPLES
 from st_audioqa.errors import UserError
-from st_audioqa.renderers import ENGINES, render
+from st_audioqa.renderers import ENGINES, MODES, prepare
 from st_audioqa.renderers.acoustics import decay_rates
 from st_audioqa.rooms.geometry import box_mesh
 from st_audioqa.scene import Material, Room, RoomInfo
@@ -26,8 +26,12 @@ SIZE = (6.0, 3.0, 5.0)
 TABLE, SHELF = ((2.2, 0.0, 1.0), (3.4, 0.75, 1.9)), ((0.02, 0.0, 2.0), (0.4, 1.8, 3.5))
 
 
-def box_room(absorption: float, furniture: tuple[tuple[tuple[float, ...], ...], ...]) -> Room:
-    vertices, faces = box_mesh((0, 0, 0), SIZE)
+def box_room(
+    absorption: float,
+    furniture: tuple[tuple[tuple[float, ...], ...], ...],
+    size: tuple[float, float, float] = SIZE,
+) -> Room:
+    vertices, faces = box_mesh((0, 0, 0), size)
     for lower, upper in furniture:
         more_vertices, more_faces = box_mesh(lower, upper)
         faces = np.concatenate([faces, more_faces + len(vertices)])
@@ -39,8 +43,8 @@ def box_room(absorption: float, furniture: tuple[tuple[tuple[float, ...], ...], 
         faces=faces,
         face_material=np.zeros(len(faces), dtype=np.int64),
         materials=(Material("plain", (absorption,) * 7, (0.3,) * 7),),
-        floor=np.array([[0, 0], [SIZE[0], 0], [SIZE[0], SIZE[2]], [0, SIZE[2]]]),
-        height_m=SIZE[1],
+        floor=np.array([[0, 0], [size[0], 0], [size[0], size[2]], [0, size[2]]]),
+        height_m=size[1],
         obstacles=np.array(furniture, dtype=np.float64).reshape(-1, 2, 3),
     )
 
@@ -92,13 +96,27 @@ def crossfade_table(seconds: float) -> None:
     rng = np.random.default_rng(0)
     length = round(seconds * SAMPLE_RATE)
     waveform = rng.standard_normal(SCENE_SAMPLES, dtype=np.float32)
-    print("\n| crossfade of 10 s | CPU (s) | peak memory of the process (MB) |")
-    print("|---|---|---|")
-    for n_bins, label in ((1, "static"), (N_BINS, "moving")):
+    print(
+        f"\n| crossfade of 10 s, RIRs of {seconds:g} s | new RIRs, CPU (s) | kept spectra, CPU (s) "
+        "| held (MB) | peak memory of the process (MB) |"
+    )
+    print("|---|--:|--:|--:|--:|")
+    offsets = np.linspace([1.0, 0.5, 2.0], [2.0, 0.2, -2.0], N_BINS)
+    for n_bins, label, mode in (
+        (1, "static", MODES[0]),
+        *((N_BINS, f"moving, {mode}", mode) for mode in MODES),
+    ):
         rirs = rng.standard_normal((n_bins, 4, length), dtype=np.float32)
-        cost = cpu_seconds(functools.partial(render, waveform, rirs))
+        make = functools.partial(prepare, rirs, mode=mode, offsets_m=offsets[:n_bins])
+        new = cpu_seconds(lambda make=make: make(keep=False).render(waveform))  # type: ignore[misc]
+        kept = make()
+        kept.render(waveform)
+        reused = cpu_seconds(functools.partial(kept.render, waveform))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"| {label}, RIRs of {seconds:g} s | {cost:.3f} | {peak:.0f} |", flush=True)
+        print(
+            f"| {label} | {new:.3f} | {reused:.3f} | {kept.nbytes / 1e6:.0f} | {peak:.0f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
