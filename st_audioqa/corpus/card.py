@@ -55,7 +55,7 @@ def card_text(folder: Path, manifest: Manifest) -> str:
         _LOAD,
         _sources(folder, manifest),
         _provenance(manifest),
-        _LIMITS,
+        _LIMITS.format(crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade]),
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
@@ -111,9 +111,14 @@ _LIMITS = """
 ## Limits
 
 Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources go straight at
-constant speed and are rendered with one stationary impulse response per bin, crossfaded: there
-is no Doppler shift. A good score here is not evidence of robustness on real recordings.
+constant speed and are rendered with one stationary impulse response per bin, crossfaded:
+{crossfade}. A good score here is not evidence of robustness on real recordings.
 """
+
+_CROSSFADES = {
+    "plain": "there is no Doppler shift, and some level is lost between bins",
+    "aligned": "reflections have the Doppler shift of the direct sound",
+}
 
 
 def _counts(folder: Path, manifest: Manifest) -> str:
