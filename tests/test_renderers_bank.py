@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from st_audioqa.conventions import SAMPLES_PER_BIN
 from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.renderers import render
 from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.rooms.providers.procedural import Provider
 from st_audioqa.seeding import generator
@@ -45,7 +47,7 @@ def test_the_same_place_is_computed_once(room):
     again = bank.responses(room, EARS.tolist(), PATH.copy())
     assert bank.engine.queries == 1
     np.testing.assert_array_equal(first.rirs, again.rirs)
-    assert first.rirs.shape == (5, 4, 60)
+    assert first.rirs.shape == (5, 4, 50)
 
 
 def test_a_path_taken_backwards_has_the_same_responses_in_reverse(room):
@@ -88,13 +90,38 @@ def test_tails_of_different_paths_are_independent(room):
 
 
 def test_what_was_wanted_least_recently_is_forgotten_first(room):
-    one_trajectory_mb = 5 * 4 * 60 * 4 / 1e6
-    bank = RIRBank(Counting(), 60, memory_mb=2.5 * one_trajectory_mb)
+    one_trajectory_mb = 5 * 4 * 50 * 4 / 1e6
+    bank = RIRBank(Counting(), 60, rirs_mb=2.5 * one_trajectory_mb)
     for shift in (0.0, 0.1, 0.0, 0.2, 0.0):
         bank.responses(room, EARS, PATH + shift)
     assert bank.engine.queries == 3
     bank.responses(room, EARS, PATH + 0.1)
     assert bank.engine.queries == 4
+
+
+@pytest.mark.parametrize("crossfade", ["plain", "aligned"])
+def test_hearing_through_the_bank_is_hearing_through_the_responses(crossfade, room):
+    bank = RIRBank(Counting(), 60, crossfade=crossfade)
+    waveform = np.random.default_rng(0).standard_normal(5 * SAMPLES_PER_BIN)
+    for path in (PATH, PATH[::-1]):
+        found = bank.responses(room, EARS, path)
+        wanted = render(waveform, found.rirs, mode=crossfade, offsets_m=path - EARS)
+        for _ in range(2):
+            heard = bank.responses(room, EARS, path).convolver.render(waveform)
+            np.testing.assert_array_equal(heard, wanted)
+    assert bank.engine.queries == 1
+
+
+def test_spectra_are_kept_within_their_budget(room):
+    roomy = RIRBank(Counting(), 60)
+    assert roomy.responses(room, EARS, PATH).convolver is (
+        roomy.responses(room, EARS, PATH).convolver
+    )
+    tight = RIRBank(Counting(), 60, spectra_mb=0.0)
+    first = tight.responses(room, EARS, PATH).convolver
+    tight.responses(room, EARS, PATH + 0.1)
+    assert tight.responses(room, EARS, PATH).convolver is not first
+    assert tight.engine.queries == 2
 
 
 def test_a_rejection_is_remembered(room):

@@ -14,7 +14,6 @@ from st_audioqa.foa import rotate_yaw
 from st_audioqa.pipeline.draw import Drawn, draw_scene
 from st_audioqa.pipeline.tools import Tools
 from st_audioqa.renderers.checks import check_levels, check_rirs
-from st_audioqa.renderers.crossfade import render
 from st_audioqa.renderers.engine import EngineError
 from st_audioqa.renderers.mix import mix
 from st_audioqa.scene import Scene, SceneSpec
@@ -88,12 +87,7 @@ def render_stems(drawn: Drawn, tools: Tools) -> tuple[Floats, str]:
         positions = source.position if source.moving else source.position[:1]
         responses = tools.bank.responses(drawn.room, scene.listener.position, positions)
         check_rirs(responses.early_energy_db, checks.max_rir_step_db)
-        heard = render(
-            waveform,
-            responses.rirs,
-            mode=tools.recipe.renderer.crossfade,
-            offsets_m=positions - scene.listener.position,
-        )
+        heard = responses.convolver.render(waveform)
         stems.append(rotate_yaw(heard, scene.listener.yaw_deg))
         digests.append(responses.digest)
     return np.stack(stems), hashlib.sha256("".join(digests).encode()).hexdigest()

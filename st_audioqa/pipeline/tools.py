@@ -96,8 +96,14 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
             "take another engine, or set rooms.options to shapes = ['shoebox'] and "
             "furniture = [0, 0]."
         )
-    n_samples = round(recipe.renderer.rir_duration_s * SAMPLE_RATE)
-    return Tools(recipe, provider, library, RIRBank(engine, n_samples, folder=rir_cache))
+    bank = RIRBank(
+        engine,
+        round(recipe.renderer.rir_duration_s * SAMPLE_RATE),
+        crossfade=recipe.renderer.crossfade,
+        folder=rir_cache,
+        reused=recipe.renderer.reuse > 1,
+    )
+    return Tools(recipe, provider, library, bank)
 
 
 def _engine(wanted: RendererRecipe) -> RIREngine:

@@ -17,19 +17,23 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.renderers.checks import early_energy_db
+from st_audioqa.renderers.crossfade import Convolver, Mode, prepare
 from st_audioqa.renderers.engine import RIREngine
-from st_audioqa.renderers.rir import fit_length, rir_hash
+from st_audioqa.renderers.rir import cut_length, rir_hash
 from st_audioqa.scene import Room
 
 __all__ = ["RIRBank", "Responses"]
 
 Floats = NDArray[np.floating]
+Key = TypeVar("Key")
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +41,47 @@ class Responses:
     """Impulse responses of one trajectory, for a listener at yaw 0."""
 
     rirs: NDArray[np.float32]
-    """[shape=(n_positions, 4, n_samples)]"""
+    """[shape=(n_positions, 4, n)]"""
     digest: str
-    """SHA-256 of the samples of the trajectory, in whichever direction it came first"""
+    """SHA-256 of the samples of the trajectory, in the direction in which it is kept"""
+    early_energy_db: Floats
+    """[shape=(n_positions,)] see `checks.early_energy_db`"""
+    convolver: Convolver
+    """To hear waveforms through them."""
 
-    def reversed(self) -> Responses:
-        """The same trajectory taken backwards."""
-        return Responses(self.rirs[::-1], self.digest)
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What is kept of a trajectory, in one direction."""
+
+    rirs: NDArray[np.float32]
+    digest: str
 
     @cached_property
     def early_energy_db(self) -> Floats:
-        """See `checks.early_energy_db` [shape=(n_positions,)]."""
         return early_energy_db(self.rirs)
+
+
+class _Memory(Generic[Key, Thing]):
+    """Things by their keys, as many as fit; the one not wanted for longest goes first."""
+
+    def __init__(self, budget_mb: float) -> None:
+        self._budget = budget_mb * 1e6
+        self._held = 0
+        self._things: OrderedDict[Key, tuple[Thing, int]] = OrderedDict()
+
+    def get(self, key: Key) -> Thing | None:
+        if key not in self._things:
+            return None
+        self._things.move_to_end(key)
+        return self._things[key][0]
+
+    def put(self, key: Key, thing: Thing, n_bytes: int) -> None:
+        self._things[key] = (thing, n_bytes)
+        self._held += n_bytes
+        while self._held > self._budget and len(self._things) > 1:
+            _, (_, freed) = self._things.popitem(last=False)
+            self._held -= freed
 
 
 class RIRBank:
@@ -58,12 +91,16 @@ class RIRBank:
     ----------
     engine : RIREngine
     n_samples : int
-        Length that responses are padded or cut to.
+        Length that responses are cut to.
+    crossfade : str
+        Of moving sources (see `renderers.crossfade`).
     folder : Path, optional
         Where responses are kept between runs; several processes may share it. None keeps them
         in memory only.
-    memory_mb : float
-        Responses kept in memory; the one that was not wanted for longest goes first.
+    reused : bool
+        Whether responses are wanted again, so that it pays to keep their spectra too.
+    rirs_mb, spectra_mb : float
+        Memory for responses, and for responses prepared for convolution.
     """
 
     def __init__(
@@ -71,14 +108,19 @@ class RIRBank:
         engine: RIREngine,
         n_samples: int,
         *,
+        crossfade: Mode = "aligned",
         folder: Path | None = None,
-        memory_mb: float = 400.0,
+        reused: bool = True,
+        rirs_mb: float = 250.0,
+        spectra_mb: float = 450.0,
     ) -> None:
         self.engine = engine
         self._n_samples = n_samples
+        self._crossfade = crossfade
         self._folder = folder
-        self._budget = memory_mb * 1e6
-        self._kept: OrderedDict[str, Responses | RejectedDraw] = OrderedDict()
+        self._reused = reused
+        self._rirs: _Memory[str, _Kept | RejectedDraw] = _Memory(rirs_mb)
+        self._spectra: _Memory[tuple[str, bool], Convolver] = _Memory(spectra_mb)
 
     def responses(self, room: Room, ears: ArrayLike, positions: ArrayLike) -> Responses:
         """Responses from every position of a trajectory to the ears of a listener at yaw 0.
@@ -100,54 +142,55 @@ class RIRBank:
         """
         path = np.asarray(positions, dtype=np.float64)
         backwards = tuple(path[-1]) < tuple(path[0])
-        if backwards:
-            path = path[::-1]
-        place = _Place(room, np.asarray(ears, dtype=np.float64), path)
-        there = self._remembered(place)
-        return there.reversed() if backwards else there
-
-    def _remembered(self, place: _Place) -> Responses:
+        turn = slice(None, None, -1) if backwards else slice(None)
+        place = _Place(room, np.asarray(ears, dtype=np.float64), path[turn])
         key = self._key(place)
-        found = self._kept.pop(key, None)
+        kept = self._remembered(key, place)
+        convolver = self._spectra.get((key, backwards))
+        if convolver is None:
+            convolver = prepare(
+                kept.rirs[turn],
+                mode=self._crossfade,
+                offsets_m=path - place.ears,
+                keep=self._reused,
+            )
+            self._spectra.put((key, backwards), convolver, convolver.nbytes)
+        return Responses(kept.rirs[turn], kept.digest, kept.early_energy_db[turn], convolver)
+
+    def _remembered(self, key: str, place: _Place) -> _Kept:
+        found = self._rirs.get(key)
         if found is None:
             found = self._read(key)
-        if found is None:
-            try:
-                found = self._compute(place)
-                self._write(key, found)
-            except RejectedDraw as rejected:
-                found = rejected
-        self._kept[key] = found
-        self._forget()
+            if found is None:
+                found = self._computed(key, place)
+            size = found.rirs.nbytes if isinstance(found, _Kept) else 0
+            self._rirs.put(key, found, size)
         if isinstance(found, RejectedDraw):
             raise RejectedDraw(found.reason, found.detail)
         return found
 
-    def _compute(self, place: _Place) -> Responses:
-        rirs = self.engine.rirs(place.room, place.ears, place.path, seed=place.seed)
+    def _computed(self, key: str, place: _Place) -> _Kept | RejectedDraw:
+        try:
+            rirs = self.engine.rirs(place.room, place.ears, place.path, seed=place.seed)
+        except RejectedDraw as rejected:
+            return rejected
         if not np.isfinite(rirs).all():
-            raise RejectedDraw(
+            return RejectedDraw(
                 "bad_rir", f"{self.engine.name} gave samples that are not finite"
             )
-        fitted = fit_length(rirs, self._n_samples)
-        return Responses(fitted, rir_hash([fitted]))
+        cut = cut_length(rirs, self._n_samples)
+        found = _Kept(cut, rir_hash([cut]))
+        self._write(key, found)
+        return found
 
     def _key(self, place: _Place) -> str:
         engine = [self.engine.name, self.engine.version, self.engine.preset, self._n_samples]
         return hashlib.sha256(json.dumps([engine, place.digest]).encode()).hexdigest()
 
-    def _forget(self) -> None:
-        held = sum(
-            each.rirs.nbytes for each in self._kept.values() if isinstance(each, Responses)
-        )
-        while held > self._budget and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            held -= oldest.rirs.nbytes if isinstance(oldest, Responses) else 0
-
     def _path(self, key: str) -> Path | None:
         return None if self._folder is None else self._folder / key[:2] / f"{key}.npz"
 
-    def _read(self, key: str) -> Responses | None:
+    def _read(self, key: str) -> _Kept | None:
         """What lies on disk; None also where it was damaged, so that it is computed again."""
         path = self._path(key)
         if path is None or not path.is_file():
@@ -157,16 +200,16 @@ class RIRBank:
                 rirs, digest = stored["rirs"], str(stored["digest"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return Responses(rirs, digest) if rir_hash([rirs]) == digest else None
+        return _Kept(rirs, digest) if rir_hash([rirs]) == digest else None
 
-    def _write(self, key: str, responses: Responses) -> None:
+    def _write(self, key: str, kept: _Kept) -> None:
         path = self._path(key)
         if path is None:
             return
         partial = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.partial.npz")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(partial, rirs=responses.rirs, digest=np.array(responses.digest))
+            np.savez(partial, rirs=kept.rirs, digest=np.array(kept.digest))
             os.replace(partial, path)
         except OSError as error:
             with contextlib.suppress(OSError):

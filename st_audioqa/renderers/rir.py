@@ -14,7 +14,7 @@ from st_audioqa.foa import rotate_yaw
 from st_audioqa.renderers.engine import RIREngine
 from st_audioqa.scene import Listener, Room
 
-__all__ = ["FADE_S", "fit_length", "listener_rirs", "rir_hash"]
+__all__ = ["FADE_S", "cut_length", "listener_rirs", "rir_hash"]
 
 FADE_S = 0.010
 """Length of the raised-cosine fade at the end of an impulse response that is cut."""
@@ -53,11 +53,14 @@ def listener_rirs(
     world = engine.rirs(room, listener.position, positions, seed=seed)
     if not np.isfinite(world).all():
         raise RejectedDraw("bad_rir", f"{engine.name} gave samples that are not finite")
-    return rotate_yaw(fit_length(world, n_samples), listener.yaw_deg)
+    cut = rotate_yaw(cut_length(world, n_samples), listener.yaw_deg)
+    rirs = np.zeros((*cut.shape[:-1], n_samples), dtype=np.float32)
+    rirs[..., : cut.shape[-1]] = cut
+    return rirs
 
 
-def fit_length(rirs: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
-    """Impulse responses padded or cut to one length; what is cut fades out over `FADE_S`.
+def cut_length(rirs: NDArray[np.floating], n_samples: int) -> NDArray[np.float32]:
+    """Impulse responses no longer than `n_samples`; what is cut fades out over `FADE_S`.
 
     Parameters
     ----------
@@ -66,15 +69,13 @@ def fit_length(rirs: NDArray[np.floating], n_samples: int) -> NDArray[np.float32
 
     Returns
     -------
-    ndarray [shape=(..., n_samples)]
+    ndarray [shape=(..., min(n, n_samples))]
     """
-    fitted = np.zeros((*rirs.shape[:-1], n_samples), dtype=np.float32)
-    kept = rirs[..., :n_samples]
-    fitted[..., : kept.shape[-1]] = kept
+    kept = rirs[..., :n_samples].astype(np.float32)
     if rirs.shape[-1] > n_samples:
         n_fade = min(round(FADE_S * SAMPLE_RATE), n_samples)
-        fitted[..., n_samples - n_fade :] *= _fade_out(n_fade)
-    return fitted
+        kept[..., n_samples - n_fade :] *= _fade_out(n_fade)
+    return kept
 
 
 def rir_hash(rirs: Iterable[NDArray[np.floating]]) -> str:
