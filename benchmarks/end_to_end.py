@@ -1,0 +1,127 @@
+"""What whole scenes cost: CPU seconds, where they go, memory over time, and a second worker.
+
+    python benchmarks/end_to_end.py [--scenes 1000] [--reuse 8] [--engine rlr]
+
+Prints Markdown. Scenes are a fifth each of S, D, SS, SD and DD, in procedural rooms, preset
+`default`. A profile slows the code it watches, so shares come from a run of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import resource
+import tempfile
+import time
+from pathlib import Path
+from types import FunctionType
+
+from st_audioqa.corpus.audio import encode_flac
+from st_audioqa.pipeline import draw, geometry, render
+from st_audioqa.pipeline.generate import plan_corpus, render_scenes
+from st_audioqa.pipeline.plan import make_plan
+from st_audioqa.pipeline.tools import open_tools
+from st_audioqa.recipes import Recipe, load_recipe
+from st_audioqa.renderers.bank import RIRBank
+from st_audioqa.renderers.crossfade import Convolver
+from st_audioqa.scene import SceneSpec
+
+
+def recipe_of(scenes: int, reuse: int, engine: str) -> Recipe:
+    demo = load_recipe("demo").model_dump()
+    demo |= {
+        "splits": {"test": dict.fromkeys(("S", "D", "SS", "SD", "DD"), scenes // 5)},
+        "renderer": {**demo["renderer"], "engine": engine, "reuse": reuse},
+        "corpus": {"scenes_per_shard": 100},
+    }
+    if engine == "image-source":
+        demo["rooms"]["options"] = {"shapes": ["shoebox"], "furniture": [0, 0]}
+    return Recipe.model_validate(demo)
+
+
+def specs_of(recipe: Recipe) -> list[SceneSpec]:
+    return [spec for shard in make_plan(recipe).shards for spec in shard.scenes]
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def one_core(recipe: Recipe) -> None:
+    """CPU time and resident memory along a run in this process."""
+    tools = open_tools(recipe)
+    specs = specs_of(recipe)
+    step = max(len(specs) // 10, 1)
+    print("| scenes | CPU s per scene | scenes/s per core | resident MB |\n|--:|--:|--:|--:|")
+    start = last = time.process_time()
+    rejected = 0
+    for number, spec in enumerate(specs, 1):
+        produced = render.produce(spec, tools)
+        encode_flac(produced.audio)
+        rejected += produced.rejections.total()
+        if number % step == 0:
+            now = time.process_time()
+            cost = (now - last) / step
+            print(f"| {number} | {cost:.3f} | {1 / cost:.1f} | {resident_mb():.0f} |", flush=True)
+            last = now
+    cost = (last - start) / (len(specs) // step * step)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"\nMean {cost:.3f} CPU s per scene, {1 / cost:.1f} scenes/s per core; ", end="")
+    print(f"{rejected} draws rejected; peak {peak:.0f} MB.")
+
+
+STAGES: dict[str, FunctionType] = {
+    "RIRs (engine)": RIRBank.responses,
+    "crossfade": Convolver.render,
+    "events": draw._events,
+    "geometry": geometry.draw_geometry,
+    "FLAC": encode_flac,
+}
+
+
+def shares(recipe: Recipe) -> None:
+    """Where the time goes."""
+    tools = open_tools(recipe)
+    profile = cProfile.Profile()
+    profile.enable()
+    for spec in specs_of(recipe):
+        encode_flac(render.produce(spec, tools).audio)
+    profile.disable()
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    total = sum(each[2] for each in stats.values())
+    print("\n| stage | share |\n|---|--:|")
+    rest = 1.0
+    for name, function in STAGES.items():
+        code = function.__code__
+        share = stats[code.co_filename, code.co_firstlineno, code.co_name][3] / total
+        rest -= share
+        print(f"| {name} | {share:.0%} |")
+    print(f"| everything else | {rest:.0%} |")
+
+
+def workers(recipe: Recipe) -> None:
+    """Scenes per second of wall time with one and two workers, by turns."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for count in rates:
+            with tempfile.TemporaryDirectory() as folder:
+                work = plan_corpus(recipe, Path(folder) / "corpus", with_audio=True)
+                ticks: list[float] = []
+                render_scenes(work, count, lambda: ticks.append(time.perf_counter()))  # noqa: B023
+                # From the first scene on: starting processes is paid once, not per scene.
+                rates[count].append((len(ticks) - 1) / (ticks[-1] - ticks[0]))
+    one, two = (sorted(rates[count])[1] for count in rates)
+    print(f"\nWorkers: {one:.2f} scenes/s with one, {two:.2f} with two, {two / one:.2f} times.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=1000)
+    parser.add_argument("--reuse", type=int, default=8)
+    parser.add_argument("--engine", default="rlr")
+    given = parser.parse_args()
+    one_core(recipe_of(given.scenes, given.reuse, given.engine))
+    shares(recipe_of(200, given.reuse, given.engine))
+    workers(recipe_of(400, given.reuse, given.engine))
