@@ -168,15 +168,15 @@ def ripple_db(mode, rirs, offsets, n_bins):
 
 
 def test_level_of_a_moving_source_has_no_ripple_of_the_bins():
-    """Direct sound and, at half its power, reflections that differ from bin to bin."""
+    """Direct sound and, at about its power, reflections that differ from bin to bin."""
     rng = np.random.default_rng(0)
     offsets = np.linspace([0.5, 0.2, 1.0], [1.5, 0.2, 3.0], 24)
     rirs = np.pad(free_field(offsets), ((0, 0), (0, 0), (0, 2000)))
     tail = rng.standard_normal((24, 4, 3500)) * np.exp(-np.arange(3500) / 800)
-    tail *= 0.3 / np.sqrt((tail**2).sum(axis=-1, keepdims=True))
+    tail *= 0.8 / np.sqrt((tail**2).sum(axis=-1, keepdims=True))
     rirs[..., 500:4000] += tail
     plain, aligned = (ripple_db(mode, rirs, offsets, 24) for mode in ("plain", "aligned"))
-    assert plain.min() > 0.7
+    assert plain.min() > 0.5
     assert aligned.max() < 0.15
 
 
