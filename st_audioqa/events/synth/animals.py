@@ -10,13 +10,15 @@ from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     bandpass,
     contour,
-    formants,
     lowpass,
+    modes,
     resonate,
     strike,
     swell,
+    throat,
 )
-from st_audioqa.events.synth.sources import buzz, drift, noise, partials
+from st_audioqa.events.synth.sources import drift, noise, partials, saw, train
+from st_audioqa.events.synth.voices import tract_hz, voice
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -24,76 +26,199 @@ Rng = np.random.Generator
 
 @sound("Bark")
 def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Short harmonic bursts with a falling pitch and noise, two or three and a pause."""
-    pitch_hz = rng.uniform(280, 700)
-    throat_hz = rng.uniform(650, 1300)
-    roughness = rng.uniform(0.3, 0.8)
+    """Short hoarse bursts whose jaw snaps open and shut, in twos and threes."""
+    length_m = rng.uniform(0.09, 0.16)
+    pitch_hz = 65 / length_m * rng.uniform(0.8, 1.3)
+    rough = rng.uniform(0.1, 0.45)
+    tract = tract_hz(length_m, 5)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.14, 0.26) * sample_rate)
-        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.8, 1.15, 1.0, 0.75, 0.6)
-        voice = buzz(f0, sample_rate, 5) + roughness * noise(rng, n, sample_rate)
-        modes = [
-            (throat_hz, 0.002, 1.0),
-            (2.1 * throat_hz, 0.0015, 0.6),
-            (3.6 * throat_hz, 0.001, 0.3),
-        ]
-        return resonate(voice, sample_rate, modes) * strike(n, sample_rate, 0.012, 0.06)
+        n = int(rng.uniform(0.18, 0.32) * sample_rate)
+        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.6, 1.1, 1.15, 0.95, 0.75, 0.5)
+        call = voice(rng, f0, sample_rate, 0.3, rough)
+        jaw = np.array([1.1, 1.6, 1.7, 1.5, 1.2, 0.9])
+        mouth = throat(call, sample_rate, [tract[0] * jaw, 0.9 * tract[1], *tract[2:]],
+                       [200, 250, 350, 450, 600], 18)  # fmt: skip
+        open_mouth = bandpass(mouth, sample_rate, 450, 3000)
+        return open_mouth * strike(n, sample_rate, 0.02, 0.08)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.3, 0.5), (1, 3), (0.1, 0.8))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.36, 0.6), (1, 4), (0.1, 0.9))
+
+
+@sound("Growling")
+def growling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A dog's long rattling growls, low and hoarse, each with a breath."""
+    length_m = rng.uniform(0.15, 0.22)
+    pitch_hz = rng.uniform(45, 85)
+    tract = tract_hz(length_m, 5)
+
+    def one() -> Floats:
+        n = int(rng.uniform(1.1, 2.2) * sample_rate)
+        f0 = pitch_hz * contour(n, 0.85, 1.05, 1.15, 1.0, 0.8)
+        f0 *= 1 + 0.08 * drift(rng, n, sample_rate, 9)
+        call = voice(rng, f0, sample_rate, 0.15, 0.2)
+        mouth = throat(call, sample_rate, tract * rng.uniform(0.9, 1.1),
+                       [150, 200, 300, 400, 500], 16)  # fmt: skip
+        flutter = 1 + 0.35 * drift(rng, n, sample_rate, 25)
+        return (
+            lowpass(mouth, sample_rate, 1200, order=1)
+            * flutter
+            * swell(n, sample_rate, 0.25, 0.35)
+        )
+
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (1.8, 2.9))
 
 
 @sound("Meow")
 def meow(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Long voiced calls whose mouth opens and closes."""
-    pitch_hz = rng.uniform(420, 720)
-    size = rng.uniform(0.9, 1.2)
+    pitch_hz = rng.uniform(450, 750)
+    tract = tract_hz(rng.uniform(0.065, 0.09), 4)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.5, 1.0) * sample_rate)
-        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.8, 1.15, 1.2, 1.0, 0.8)
-        opening = size * np.array([400, 900, 1150, 900, 500])
-        tongue = size * np.array([2600, 2400, 1900, 1500, 1100])
-        voice = buzz(f0, sample_rate, 4) + 0.03 * noise(rng, n, sample_rate)
-        mouth = formants(
-            voice, sample_rate, [opening, tongue, 4200 * size], [220, 300, 500], [1, 0.7, 0.15]
+        n = int(rng.uniform(0.5, 1.1) * sample_rate)
+        shape = contour(n, rng.uniform(0.75, 0.9), 1.1, 1.2, 1.1, rng.uniform(0.65, 0.9))
+        f0 = pitch_hz * rng.uniform(0.9, 1.1) * shape
+        opening = np.array([0.55, 1.0, 1.35, 1.25, 0.9, 0.55])
+        tongue = np.array([0.95, 0.9, 0.8, 0.72, 0.65, 0.55])
+        call = voice(rng, f0, sample_rate, 0.05, rng.uniform(0.0, 0.12))
+        mouth = throat(
+            call,
+            sample_rate,
+            [tract[0] * opening, tract[1] * tongue, *tract[2:]],
+            [250, 300, 500, 700],
+            20,
         )
-        return mouth * swell(n, sample_rate, 0.12, 0.25)
+        return lowpass(mouth, sample_rate, 5000, order=1) * swell(n, sample_rate, 0.1, 0.3)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.9, 1.5))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.9, 1.7))
 
 
 @sound("Moo")
 def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Long low calls that begin with a closed mouth."""
-    pitch_hz = rng.uniform(95, 170)
-    size = rng.uniform(0.9, 1.15)
+    """Long calls that begin hummed through the nose and open into a blare."""
+    pitch_hz = rng.uniform(95, 180)
+    tract = tract_hz(rng.uniform(0.42, 0.6), 8)
 
     def one() -> Floats:
-        n = int(rng.uniform(1.0, 1.8) * sample_rate)
-        wobble = 1 + 0.03 * drift(rng, n, sample_rate, 12)
-        f0 = pitch_hz * wobble * contour(n, 0.75, 1.0, 1.1, 1.05, 0.8)
-        opening = size * np.array([250, 300, 550, 600, 450])
-        mouth = formants(
-            buzz(f0, sample_rate, 9),
+        n = int(rng.uniform(1.1, 1.9) * sample_rate)
+        f0 = pitch_hz * contour(n, 0.7, 0.95, 1.1, 1.15, 1.05, 0.75)
+        f0 *= 1 + 0.012 * drift(rng, n, sample_rate, 8)
+        call = voice(rng, f0, sample_rate, 0.06, rng.uniform(0.05, 0.25))
+        opening = np.array([1.0, 1.0, 1.3, 1.6, 1.6, 1.2])
+        blare = throat(
+            call,
             sample_rate,
-            [opening, 1.7 * opening, 2200 * size],
-            [120, 180, 300],
-            [1, 0.5, 0.08],
+            [tract[0] * opening, tract[1] * opening**0.5, *tract[2:]],
+            [80, 90, 100, 120, 150, 180, 220, 260],
+            18,
         )
-        return mouth * swell(n, sample_rate, 0.2, 0.35)
+        hum = lowpass(call, sample_rate, 350)
+        mouth = contour(n, 0, 0.05, 0.5, 1, 1, 0.7, 0.2)
+        return (lowpass(blare, sample_rate, 1800, order=1) * mouth + 0.8 * hum) * swell(
+            n, sample_rate, 0.2, 0.3
+        )
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (1.7, 2.5))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (1.7, 2.6))
+
+
+@sound("Bleat")
+def bleat(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A goat or sheep: a nasal call that shakes at about ten times a second."""
+    pitch_hz = rng.uniform(190, 420)
+    shake_hz = rng.uniform(8, 13)
+    tract = tract_hz(rng.uniform(0.13, 0.18), 6)
+
+    def one() -> Floats:
+        n = int(rng.uniform(0.6, 1.1) * sample_rate)
+        shake = np.sin(2 * np.pi * shake_hz * np.arange(n) / sample_rate)
+        depth = contour(n, 0.3, 1.0, 1.0)
+        f0 = pitch_hz * rng.uniform(0.95, 1.05) * contour(n, 0.9, 1.1, 1.0, 0.95, 0.8)
+        call = voice(rng, f0 * (1 + 0.05 * depth * shake), sample_rate, 0.1, 0.12)
+        mouth = throat(call, sample_rate, tract * rng.uniform(0.97, 1.03),
+                       [120, 150, 200, 250, 350, 450], 18)  # fmt: skip
+        shaken = mouth * (1 + 0.45 * depth * shake)
+        return lowpass(shaken, sample_rate, 3000, order=1) * swell(n, sample_rate, 0.05, 0.18)
+
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.95, 1.7))
+
+
+@sound("Neigh, whinny")
+def neigh(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A high squeal that falls, shaking ever slower, and ends in a nicker."""
+    pitch_hz = rng.uniform(850, 1350)
+    tract = tract_hz(rng.uniform(0.28, 0.36), 8)
+
+    def one() -> Floats:
+        n = int(rng.uniform(1.3, 2.1) * sample_rate)
+        shake_hz = contour(n, 13, 12, 10, 8)
+        shake = np.sin(np.cumsum(shake_hz) * 2 * np.pi / sample_rate)
+        depth = contour(n, 0.2, 0.6, 1.0, 1.0)
+        f0 = pitch_hz * contour(n, 0.6, 1.0, 1.05, 0.9, 0.65, 0.4, 0.25)
+        call = voice(rng, f0 * (1 + 0.07 * depth * shake), sample_rate, 0.15, 0.1)
+        mouth = throat(call, sample_rate, tract, [150] * 4 + [300] * 4, 14)
+        shaken = mouth * (1 + 0.7 * depth * shake)
+        return lowpass(shaken, sample_rate, 3000, order=1) * swell(n, sample_rate, 0.08, 0.3)
+
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (2.0, 3.2))
+
+
+@sound("Crowing, cock-a-doodle-doo")
+def crowing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A cock: two short notes, one that climbs, and a long one that sags."""
+    pitch_hz = rng.uniform(480, 720)
+    rough = rng.uniform(0.02, 0.2)
+    tract = tract_hz(rng.uniform(0.1, 0.13), 5)
+    speed = rng.uniform(0.85, 1.2)
+
+    def note(seconds: float, *shape: float) -> Floats:
+        n = int(seconds * speed * rng.uniform(0.9, 1.1) * sample_rate)
+        f0 = pitch_hz * contour(n, *shape)
+        call = voice(rng, f0, sample_rate, 0.08, rough)
+        # A bird's tract follows the pitch, so that its first harmonic rules (Riede et al., 2006).
+        beak = throat(call, sample_rate, [1.1 * pitch_hz * np.array(shape), *tract[1:]],
+                      [250, 400, 500, 600, 700], 20)  # fmt: skip
+        silence = np.zeros(int(rng.uniform(0.01, 0.06) * sample_rate))
+        beak = lowpass(beak, sample_rate, 2500, order=1) * swell(n, sample_rate, 0.03, 0.06)
+        return np.concatenate([beak, silence])
+
+    def one() -> Floats:
+        return np.concatenate([
+            0.6 * note(0.16, 0.75, 0.95, 0.85),
+            0.8 * note(0.15, 0.9, 1.1, 1.0),
+            0.9 * note(0.3, 1.0, 1.25, 1.3, 1.1),
+            note(rng.uniform(0.7, 1.2), 1.2, 1.4, 1.4, 1.35, 1.2, 0.9),
+        ])  # fmt: skip
+
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (2.3, 3.6))
+
+
+@sound("Quack")
+def quack(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A duck: nasal calls in a row, the first the loudest."""
+    pitch_hz = rng.uniform(180, 300)
+    tract = tract_hz(rng.uniform(0.09, 0.12), 5)
+
+    def one() -> Floats:
+        n = int(rng.uniform(0.13, 0.26) * sample_rate)
+        f0 = pitch_hz * rng.uniform(0.95, 1.05) * contour(n, 0.85, 1.05, 1.05, 0.8)
+        call = voice(rng, f0, sample_rate, 0.1, rng.uniform(0.1, 0.25))
+        opening = np.array([0.8, 1.3, 1.4, 1.1])
+        bill = throat(call, sample_rate, [tract[0] * opening, 1450, *tract[1:]],
+                      [180, 200, 250, 350, 500, 600], 18)  # fmt: skip
+        return lowpass(bill, sample_rate, 4000, order=1) * swell(n, sample_rate, 0.02, 0.08)
+
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.24, 0.4), (2, 7), (0.1, 0.9))
 
 
 @sound("Bird vocalization, bird call, bird song")
 def bird_song(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Phrases of a few kinds of whistled syllables, glides and trills."""
-    centre_hz = rng.uniform(2800, 5200)
+    centre_hz = rng.uniform(2600, 5200)
 
     def syllable() -> Floats:
         n = int(rng.uniform(0.05, 0.22) * sample_rate)
-        f0 = centre_hz * np.exp(contour(n, *rng.uniform(-0.3, 0.3, 4)))
+        f0 = centre_hz * np.exp(contour(n, *rng.uniform(-0.35, 0.35, 4)))
         trill = rng.choice([0.0, 0.06]) * np.sin(
             2 * np.pi * rng.uniform(25, 60) * np.arange(n) / sample_rate
         )
@@ -110,20 +235,21 @@ def bird_song(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Caw")
 def caw(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Harsh, noisy calls of a crow, two to four and a pause."""
-    pitch_hz = rng.uniform(400, 560)
-    beak_hz = rng.uniform(1300, 1700)
+    """Harsh calls of a crow, two to four and a pause."""
+    pitch_hz = rng.uniform(330, 480)
+    tract = tract_hz(rng.uniform(0.055, 0.075), 4)
+    rough = rng.uniform(0.15, 0.35)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.25, 0.45) * sample_rate)
-        rough = 1 + 0.06 * drift(rng, n, sample_rate, 120)
-        f0 = pitch_hz * rough * contour(n, 0.9, 1.1, 1.05, 0.85)
-        voice = buzz(f0, sample_rate, 4) * (1 + 0.8 * drift(rng, n, sample_rate, 90))
-        harsh = voice + 0.6 * noise(rng, n, sample_rate)
-        modes = [(beak_hz, 0.0012, 1.0), (2.0 * beak_hz, 0.0008, 0.5), (900, 0.001, 0.3)]
-        return resonate(harsh, sample_rate, modes) * swell(n, sample_rate, 0.03, 0.12)
+        n = int(rng.uniform(0.25, 0.5) * sample_rate)
+        f0 = pitch_hz * contour(n, 0.9, 1.08, 1.1, 1.05, 0.85)
+        call = voice(rng, f0, sample_rate, 0.2, rough)
+        beak = np.array([0.9, 1.1, 1.15, 1.0])
+        harsh = throat(call, sample_rate, [tract[0] * beak, 1.55 * tract[0], *tract[1:]],
+                       [300, 350, 500, 600, 700], 18)  # fmt: skip
+        return bandpass(harsh, sample_rate, 600, 5000) * swell(n, sample_rate, 0.03, 0.1)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.55, 0.8), (2, 4), (0.1, 0.9))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.55, 0.85), (2, 4), (0.1, 0.9))
 
 
 @sound("Cricket")
@@ -148,71 +274,80 @@ def cricket(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Mosquito")
 def mosquito(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A thin whine that wanders in pitch and comes and goes."""
-    wingbeat_hz = rng.uniform(480, 720)
-    f0 = wingbeat_hz * (1 + 0.05 * drift(rng, n_samples, sample_rate, 1.5))
-    f0 *= 1 + 0.01 * drift(rng, n_samples, sample_rate, 14)
-    whine = buzz(f0, sample_rate, 5)
-    near = 0.5 + 0.45 * drift(rng, n_samples, sample_rate, rng.uniform(0.5, 1.2))
-    return bandpass(whine, sample_rate, 600, 7000) * near**1.5
+    """A thin whine that wanders in pitch and comes and goes in passes."""
+    wingbeat_hz = rng.uniform(420, 680)
+    passing = drift(rng, n_samples, sample_rate, rng.uniform(0.4, 1.0))
+    f0 = wingbeat_hz * (1 + 0.03 * drift(rng, n_samples, sample_rate, 1.5) + 0.02 * passing)
+    f0 *= 1 + 0.012 * drift(rng, n_samples, sample_rate, 60)
+    wings = saw(f0, sample_rate) * (1 + 0.4 * drift(rng, n_samples, sample_rate, 35))
+    whine = bandpass(wings, sample_rate, 500, 3500)
+    near = 0.08 + (0.5 + 0.5 * passing) ** 2
+    return whine * near
 
 
 @sound("Croak")
 def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Trains of pulses that make a throat sac ring."""
-    sac_hz = rng.uniform(500, 1100)
-    rate_hz = rng.uniform(28, 60)
+    """A frog: trains of pulses, slowing a little, that make a throat sac ring."""
+    sac_hz = rng.uniform(450, 900)
+    rate_hz = rng.uniform(45, 110)
+    bright = rng.uniform(0.4, 1.0)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.25, 0.55) * sample_rate)
-        train = np.zeros(n)
-        steps = sample_rate / (rate_hz * np.linspace(0.85, 1.15, 40) * rng.uniform(0.95, 1.05))
-        at = np.cumsum(steps).astype(np.int64)
-        train[at[at < n]] = rng.uniform(0.6, 1.0, int((at < n).sum()))
-        modes = [(sac_hz, 0.005, 1.0), (2.3 * sac_hz, 0.003, 0.7), (0.5 * sac_hz, 0.004, 0.3)]
-        return resonate(train, sample_rate, modes) * swell(n, sample_rate, 0.08, 0.06)
+        n = int(rng.uniform(0.2, 0.5) * sample_rate)
+        rate = rate_hz * contour(n, 1.1, 1.0, 0.85) * rng.uniform(0.95, 1.05)
+        source = 0.02 * noise(rng, n, sample_rate)
+        at = train(rate, sample_rate)
+        source[at] += rng.uniform(0.6, 1.0, len(at))
+        ringing = [
+            (sac_hz, 0.004, 1.0),
+            (2.1 * sac_hz, 0.003, bright),
+            (3.4 * sac_hz, 0.002, 0.7 * bright),
+            (5.6 * sac_hz, 0.001, 0.4 * bright),
+        ]
+        return resonate(source, sample_rate, ringing) * swell(n, sample_rate, 0.06, 0.08)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.6, 0.9), (2, 5), (0.1, 0.8))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.45, 0.8), (2, 5), (0.1, 0.8))
 
 
 @sound("Hoot")
 def hoot(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Soft low whistles of an owl: one long, some short ones, a pause."""
-    pitch_hz = rng.uniform(260, 420)
+    """An owl: breathy low whistles, one long, some short ones that shake, a pause."""
+    pitch_hz = rng.uniform(300, 480)
 
     def one() -> Floats:
-        n = int(rng.choice([rng.uniform(0.18, 0.26), rng.uniform(0.4, 0.6)]) * sample_rate)
-        f0 = pitch_hz * contour(n, 0.93, 1.02, 1.0, 0.9)
-        tone = partials(f0, sample_rate, [1.0, 0.12, 0.04])
-        breath = lowpass(noise(rng, n, sample_rate), sample_rate, 2 * pitch_hz)
-        return (tone + 0.03 * breath) * swell(n, sample_rate, 0.07, 0.1)
+        n = int(rng.choice([rng.uniform(0.16, 0.26), rng.uniform(0.45, 0.7)]) * sample_rate)
+        sway = np.sin(2 * np.pi * rng.uniform(7, 10) * np.arange(n) / sample_rate)
+        f0 = pitch_hz * contour(n, 0.9, 1.03, 1.02, 1.0, 0.9) * (1 + 0.012 * sway)
+        tone = partials(f0, sample_rate, [1.0, 0.10, 0.05, 0.02, 0.01])
+        breath = noise(rng, n, sample_rate, [(200, -12), (500, 0), (3000, -14), (9000, -35)])
+        return (tone * (1 + 0.15 * sway) + 0.06 * breath) * swell(n, sample_rate, 0.06, 0.1)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.4, 0.75), (3, 5), (0.2, 0.9))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.4, 0.8), (3, 5), (0.2, 1.0))
 
 
 @sound("Clip-clop")
 def clip_clop(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Hooves on stone: hollow knocks of four pitches in pairs."""
-    hollow_hz = rng.uniform(750, 1150)
-    step_s = rng.uniform(0.3, 0.42)
-    hooves = hollow_hz * rng.uniform(0.8, 1.25, 4)
+    """Hooves on stone, at a walk or a trot: hollow knocks with a scrape of grit."""
+    hollow_hz = rng.uniform(450, 800)
+    step_s = rng.uniform(0.26, 0.4)
     n = int(0.12 * sample_rate)
+    hooves = [
+        modes(rng, hollow_hz * size, 5500, 14, 0.012, -5) for size in rng.uniform(0.8, 1.25, 4)
+    ]
 
-    def one(hoof_hz: float) -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0005, 0.0015)
-        modes = [
-            (hoof_hz, 0.012, 1.0),
-            (2.4 * hoof_hz, 0.006, 0.5),
-            (0.45 * hoof_hz, 0.01, 0.4),
-        ]
-        return resonate(hit, sample_rate, modes)
+    def one(hoof: list[tuple[float, float, float]]) -> Floats:
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.002)
+        grit = noise(rng, n, sample_rate, [(1500, -15), (4000, 0), (9000, -10)])
+        knock = resonate(hit, sample_rate, hoof)
+        return knock / np.abs(knock).max() + 0.06 * grit * strike(n, sample_rate, 0.004, 0.015)
 
-    walk = onsets(rng, n_samples / sample_rate, (0.93 * step_s, 1.07 * step_s))
+    walk = onsets(rng, n_samples / sample_rate, (0.95 * step_s, 1.05 * step_s))
     pairs = [time for time in walk[::2] if time < n_samples / sample_rate - step_s]
-    pairs += [time + rng.uniform(0.3, 0.4) * step_s for time in pairs]
+    pairs = sorted(pairs + [time + rng.uniform(0.42, 0.5) * 2 * step_s for time in pairs])
+    pairs = [time for time in pairs if time < n_samples / sample_rate]
     return place(
         n_samples,
         sample_rate,
         pairs,
-        (one(hooves[i % 4]) * rng.uniform(0.4, 1) for i in range(len(pairs))),
+        (one(hooves[i % 4]) * rng.uniform(0.5, 1) for i in range(len(pairs))),
     )

@@ -7,8 +7,15 @@ from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
 from st_audioqa.events.synth.rhythm import onsets, place, repeated
-from st_audioqa.events.synth.shaping import resonate, strike, swell
-from st_audioqa.events.synth.sources import noise, sine
+from st_audioqa.events.synth.shaping import (
+    bandpass,
+    contour,
+    modes,
+    resonate,
+    strike,
+    swell,
+)
+from st_audioqa.events.synth.sources import drift, noise, pulses, train
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -16,93 +23,144 @@ Rng = np.random.Generator
 
 @sound("Knock")
 def knock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Knuckles on a door: dull wooden blows in threes to fives."""
-    panel_hz = rng.uniform(180, 360)
+    """Knuckles on a door: a bony tap and the many low modes of the panel, three to five."""
+    panel = modes(rng, rng.uniform(110, 220), 3800, 20, 0.02, -3.5)
     beat_s = rng.uniform(0.14, 0.26)
     n = int(0.2 * sample_rate)
-    modes = [
-        (panel_hz * ratio * rng.uniform(0.95, 1.05), 0.018 / ratio**0.5, 1 / ratio)
-        for ratio in (1.0, 1.7, 2.6, 4.1)
-    ]
 
     def one() -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.001, 0.002)
-        return resonate(hit, sample_rate, modes) * strike(n, sample_rate, 0.0005, 0.05)
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0006, 0.0012)
+        door = resonate(hit, sample_rate, panel)
+        return door / np.abs(door).max() + 0.15 * hit / np.abs(hit).max()
 
-    gap_s = (0.85 * beat_s, 1.15 * beat_s)
-    return repeated(one, rng, n_samples, sample_rate, 0.6, gap_s, (3, 5), (0.3, 1.0))
+    gap_s = (0.9 * beat_s, 1.1 * beat_s)
+    return repeated(one, rng, n_samples, sample_rate, 0.6, gap_s, (3, 5), (0.4, 1.1))
 
 
 @sound("Typing")
 def typing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Keys pressed and let go, in words."""
-    case_hz = rng.uniform(1600, 3200)
-    n = int(0.03 * sample_rate)
-
-    def click(loudness: float) -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.001)
-        key_hz = case_hz * rng.uniform(0.8, 1.25)
-        modes = [(key_hz, 0.002, 1.0), (2.1 * key_hz, 0.001, 0.8), (450, 0.003, 0.3)]
-        return loudness * resonate(hit, sample_rate, modes)
-
+    """Keys that click, hit the board and spring back, in words."""
+    board = modes(rng, rng.uniform(250, 450), 7000, 16, 0.004, -1)
+    n = int(0.04 * sample_rate)
+    keys = []
+    for _ in range(12):
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.0012)
+        tuned = rng.uniform(0.85, 1.2)
+        thock = resonate(hit, sample_rate, [(f * tuned, d, g) for f, d, g in board])
+        keys.append(thock / np.abs(thock).max() + 0.4 * hit / np.abs(hit).max())
     duration_s = n_samples / sample_rate
-    presses = onsets(rng, duration_s, (0.07, 0.22), (3, 12), (0.1, 0.7))
+    presses = onsets(rng, duration_s, (0.07, 0.2), (3, 12), (0.1, 0.6))
+    touches = [max(time - rng.uniform(0.01, 0.02), 0.0) for time in presses]
     releases = [time + rng.uniform(0.05, 0.09) for time in presses]
-    return place(
-        n_samples, sample_rate, presses, (click(rng.uniform(0.4, 1)) for _ in presses)
-    ) + place(
-        n_samples, sample_rate, releases, (click(rng.uniform(0.1, 0.4)) for _ in releases)
-    )
+    total = np.zeros(n_samples)
+    for times, weakest, strongest in (
+        (presses, 0.4, 1),
+        (touches, 0.1, 0.3),
+        (releases, 0.15, 0.45),
+    ):
+        clicks = (keys[rng.integers(12)] * rng.uniform(weakest, strongest) for _ in times)
+        total += place(n_samples, sample_rate, times, clicks)
+    return total
 
 
 @sound("Tick-tock")
 def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A clock: two alternating clicks, perfectly even."""
-    tick_hz = rng.uniform(2400, 4200)
-    tock_hz = tick_hz * rng.uniform(0.6, 0.85)
-    case_hz = rng.uniform(500, 900)
-    n = int(0.08 * sample_rate)
-    hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.0006)
-    pair = [
-        resonate(
-            hit, sample_rate, [(f, 0.006, 1.0), (1.6 * f, 0.004, 0.5), (case_hz, 0.01, 0.2)]
-        )
-        for f in (tick_hz, tock_hz)
-    ]
-    period_s = rng.choice([0.25, 0.4, 0.5]) * rng.uniform(0.97, 1.03)
+    """A clock, perfectly even: the tooth drops, gives its push, and the fork hits the bank.
+
+    Each tick is three sounds within some milliseconds, of which the last is the strongest.
+    """
+    n = int(0.06 * sample_rate)
+    case = modes(rng, rng.uniform(450, 900), 11000, 18, 0.006, rng.uniform(-1, 2))
+
+    def one(size: float) -> Floats:
+        hits = np.zeros(n)
+        delays = np.cumsum([0, *rng.uniform(0.003, 0.009, 2)]) * sample_rate
+        hits[delays.astype(np.int64)] = rng.uniform((0.2, 0.1, 0.7), (0.5, 0.4, 1.0))
+        grain = 0.15 * noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.002)
+        return resonate(hits + grain, sample_rate, [(f * size, d, g) for f, d, g in case])
+
+    pair = [one(1.0), rng.uniform(0.6, 1.0) * one(rng.uniform(0.7, 0.92))]
+    period_s = rng.choice([0.2, 0.25, 0.4, 0.5]) * rng.uniform(0.97, 1.03)
     times = np.arange(rng.uniform(0, period_s), n_samples / sample_rate - 0.02, period_s)
     return place(n_samples, sample_rate, times, (pair[i % 2] for i in range(len(times))))
 
 
-@sound("Drip")
-def drip(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Drops into water: each a bubble whose tone rises as it closes."""
-    bubble_hz = rng.uniform(700, 1600)
-    period_s = rng.uniform(0.3, 0.7)
-
-    def one() -> Floats:
-        n = int(0.12 * sample_rate)
-        f0 = bubble_hz * rng.uniform(0.85, 1.2) * np.linspace(1.0, rng.uniform(1.3, 1.7), n)
-        plop = sine(f0, sample_rate) * strike(n, sample_rate, 0.002, 0.018)
-        splash = noise(rng, n, sample_rate, [(1000, -20), (5000, 0), (12000, -10)])
-        return plop + 0.08 * splash * strike(n, sample_rate, 0.0005, 0.003)
-
-    return repeated(one, rng, n_samples, sample_rate, 0.4, (0.8 * period_s, 1.3 * period_s))
-
-
 @sound("Zipper (clothing)")
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Teeth closing one by one, ever faster, up or down."""
-    metal_hz = rng.uniform(3500, 6000)
-    slowest_hz = rng.uniform(50, 90)
+    """Teeth closing one by one, ever faster, up or down; the cloth sounds along."""
+    metal = modes(rng, rng.uniform(900, 1500), 13000, 14, 0.0012, 2)
+    slowest_hz = rng.uniform(70, 130)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.35, 0.7) * sample_rate)
-        rate = slowest_hz * np.geomspace(1.0, rng.uniform(2.5, 4), n)
-        teeth = np.diff(np.floor(np.cumsum(rate) / sample_rate), prepend=0.0)
-        scrape = teeth * rng.uniform(0.6, 1, n) + 0.02 * noise(rng, n, sample_rate)
-        modes = [(metal_hz, 0.0008, 1.0), (1.6 * metal_hz, 0.0005, 0.7), (1500, 0.001, 0.3)]
-        zip_up = resonate(scrape, sample_rate, modes) * swell(n, sample_rate, 0.05, 0.05)
-        return zip_up[:: rng.choice([-1, 1])]
+        n = int(rng.uniform(0.35, 0.8) * sample_rate)
+        rate = slowest_hz * np.geomspace(1.0, rng.uniform(2.5, 5), n)
+        rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
+        teeth = 0.03 * noise(rng, n, sample_rate)
+        at = train(rate, sample_rate)
+        teeth[at] += rng.normal(0, 1, len(at))
+        scrape = resonate(teeth, sample_rate, metal)
+        cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
+        run = (
+            (scrape / scrape.std() + 0.3 * cloth)
+            * contour(n, 0.5, 1)
+            * swell(n, sample_rate, 0.04, 0.03)
+        )
+        return run[:: rng.choice([-1, 1])]
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.85, 1.2), (1, 4), (0.0, 0.5))
+    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.9, 1.4), (1, 4), (0.0, 0.5))
+
+
+@sound("Glass")
+def glass(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """Glasses that touch: a few pure high modes each, ringing (the modes of a wine glass
+    grow about with the square of their order; French, 1983)."""
+    lowest_hz = rng.uniform(900, 2200)
+    orders = np.array([2, 3, 4, 5, 6, 7])
+    n = int(0.7 * sample_rate)
+    tap = np.zeros(n)
+    tap[0] = 1.0
+    glasses = []
+    for tuned in rng.uniform(0.85, 1.3, 3):
+        frequencies = lowest_hz * tuned * (orders / 2) ** 1.75 * rng.uniform(0.97, 1.03, 6)
+        decays = rng.uniform(0.06, 0.25) * (lowest_hz / frequencies) ** 0.4
+        ring = list(zip(frequencies, decays, rng.uniform(0.3, 1.0, 6), strict=True))
+        hit = tap + 0.05 * noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.003)
+        glasses.append(resonate(hit, sample_rate, ring))
+    times = onsets(rng, n_samples / sample_rate, (0.1, 0.6), (2, 6), (0.2, 0.8))
+    picks = rng.integers(3, size=len(times))
+    return place(
+        n_samples, sample_rate, times, (glasses[i] * rng.uniform(0.3, 1) for i in picks)
+    )
+
+
+@sound("Keys jangling")
+def keys_jangling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A bunch of keys shaken: quick clusters of small bright metal rings.
+
+    Random collisions of a few like things (Cook, 1997, "Physically informed sonic modeling").
+    """
+    keys = [modes(rng, low_hz, 14500, 9, 0.02, 1) for low_hz in rng.uniform(2200, 4500, 5)]
+    shake_hz = rng.uniform(2.5, 5)
+    moving = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, 2 * shake_hz)
+    pauses = (drift(rng, n_samples, sample_rate, 0.8) > -0.6).astype(np.float64)
+    rate = rng.uniform(25, 60) * moving**2 * pauses
+    total = np.zeros(n_samples)
+    for key in keys:
+        total += resonate(pulses(rng, rate / 5, sample_rate, 7), sample_rate, key)
+    return total
+
+
+@sound("Frying (food)")
+def frying(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """Fat that sizzles: a hiss made of countless tiny bursts, and spits of larger ones."""
+    fine = pulses(rng, rng.uniform(2500, 6000) * np.ones(n_samples), sample_rate, 9)
+    pan_hz = rng.uniform(3500, 6500)
+    sizzle = resonate(fine, sample_rate, [(pan_hz, 0.0003, 1.0), (2 * pan_hz, 0.0002, 1.0)])
+    spits = resonate(
+        pulses(rng, rng.uniform(15, 50) * np.ones(n_samples), sample_rate, 6),
+        sample_rate,
+        [(0.4 * pan_hz, 0.001, 1.0), (1.3 * pan_hz, 0.0006, 1.0)],
+    )
+    hiss = bandpass(noise(rng, n_samples, sample_rate), sample_rate, 1500, 13000)
+    mix = sizzle / sizzle.std() + 0.7 * hiss + rng.uniform(0.3, 0.8) * spits / spits.std()
+    return mix * (1 + 0.15 * drift(rng, n_samples, sample_rate, 3))

@@ -9,14 +9,16 @@ from st_audioqa.events.synth.catalogue import sound
 from st_audioqa.events.synth.rhythm import onsets, repeated
 from st_audioqa.events.synth.shaping import (
     contour,
-    formants,
     highpass,
     lowpass,
+    modes,
     resonate,
     strike,
     swell,
+    throat,
 )
-from st_audioqa.events.synth.sources import buzz, drift, noise, partials, pulses
+from st_audioqa.events.synth.sources import drift, noise, partials, phase, saw
+from st_audioqa.events.synth.voices import voice
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -34,69 +36,100 @@ VOWELS_HZ = np.array(
 )
 """First three formants of vowels of adult voices (after Peterson and Barney, 1952)."""
 
+FRICATIVES_DB = (
+    ((1500, -40), (4500, 0), (8000, 0), (12000, -20)),
+    ((900, -35), (2500, 0), (5000, -4), (10000, -20)),
+    ((500, -25), (1500, -8), (8000, -6), (14000, -10)),
+)
+"""Spectra like those of s, sh and f."""
+
 
 @sound("Speech")
 def speech(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Babble: a buzzing voice through gliding vowels, with hissed consonants and pauses."""
+    """Babble without words: vowels, hissed, stopped and hummed consonants, and pauses.
+
+    A source and formants in the manner of Klatt (1980, "Software for a cascade/parallel
+    formant synthesizer"); five formants, of which the first three glide from vowel to vowel.
+    """
     duration_s = n_samples / sample_rate
     size = rng.uniform(0.95, 1.2)
-    pitch_hz = rng.uniform(85, 130) if size < 1.05 else rng.uniform(160, 240)
-    syllable_s = rng.uniform(0.17, 0.23)
-    times = onsets(rng, duration_s, (0.8 * syllable_s, 1.25 * syllable_s), (5, 14), (0.15, 0.5))
-    voiced, hissed = np.zeros(n_samples), np.zeros(n_samples)
+    pitch_hz = rng.uniform(90, 135) if size < 1.06 else rng.uniform(170, 240)
+    syllable_s = rng.uniform(0.16, 0.24)
+    times = onsets(rng, duration_s, (0.75 * syllable_s, 1.35 * syllable_s), (4, 14), (0.2, 0.6))
+    voiced, hissed = np.full(n_samples, 0.0), np.zeros(n_samples)
+    knots = [(0.0, VOWELS_HZ[0])]
     for time_s in times:
-        start, n = int(time_s * sample_rate), int(rng.uniform(0.13, 0.2) * sample_rate)
+        start, n = (
+            int(time_s * sample_rate),
+            int(rng.uniform(0.8, 1.1) * syllable_s * sample_rate),
+        )
         stop = min(start + n, n_samples)
+        kind = rng.choice(4, p=(0.35, 0.3, 0.2, 0.15))
+        attack_s = (0.03, 0.008, 0.05, 0.04)[kind]
         loudness = rng.uniform(0.4, 1.0)
-        voiced[start:stop] += loudness * swell(n, sample_rate, 0.03, 0.07)[: stop - start]
-        if rng.random() < 0.4:
-            n = int(rng.uniform(0.04, 0.09) * sample_rate)
-            stop, start = start, max(start - n, 0)
-            hissed[start:stop] += swell(n, sample_rate, 0.02, 0.02)[: stop - start]
-    melody = 1 + 0.18 * drift(rng, n_samples, sample_rate, 1.5)
-    melody += 0.02 * drift(rng, n_samples, sample_rate, 30)
-    voice = buzz(pitch_hz * melody, sample_rate, 6)
-    voice += 0.05 * noise(rng, n_samples, sample_rate)
-    vowels = size * VOWELS_HZ[rng.integers(len(VOWELS_HZ), size=max(2, len(times)))].T
-    mouth = formants(
-        voice * voiced,
+        voiced[start:stop] += loudness * swell(n, sample_rate, attack_s, 0.06)[: stop - start]
+        if kind < 2:
+            n = int((rng.uniform(0.06, 0.12) if kind == 0 else 0.015) * sample_rate)
+            first = max(start - n, 0)
+            burst = swell(start - first, sample_rate, (0.025, 0.001)[kind], (0.02, 0.01)[kind])
+            hissed[first:start] += burst * rng.uniform(0.5, 1)
+        vowel = VOWELS_HZ[rng.integers(len(VOWELS_HZ))]
+        closed = np.array([280.0, rng.uniform(900, 1900), 2500.0])
+        knots += [(time_s, closed), (time_s + 0.35 * syllable_s, vowel)]
+        knots.append((time_s + 0.7 * syllable_s, vowel))
+    grid = np.arange(0, duration_s, 0.016)
+    at = np.array([time for time, _ in knots])
+    tracks = [np.interp(grid, at, np.array([f[i] for _, f in knots])) * size for i in range(3)]
+    melody = 1 + 0.15 * drift(rng, n_samples, sample_rate, 0.8)
+    melody += 0.07 * drift(rng, n_samples, sample_rate, 4)
+    call = voice(rng, pitch_hz * melody, sample_rate, 0.06) * voiced
+    mouth = throat(
+        lowpass(call, sample_rate, 1500, order=1),
         sample_rate,
-        [*vowels, 3600 * size],
-        [90, 120, 180, 300],
-        [1, 0.6, 0.3, 0.1],
+        [*tracks, 3500 * size, 4500 * size],
+        [80, 100, 150, 250, 300],
+        22,
     )
-    hiss = noise(rng, n_samples, sample_rate, [(1500, -40), (4500, 0), (8000, 0), (12000, -20)])
-    return mouth + rng.uniform(0.03, 0.08) * hiss * hissed
+    hiss = noise(rng, n_samples, sample_rate, FRICATIVES_DB[rng.integers(3)])
+    return mouth + rng.uniform(0.25, 0.5) * mouth.std() * hiss * hissed
 
 
 @sound("Laughter")
 def laughter(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Bouts of "ha": breath, then an open vowel whose pitch falls through the bout."""
-    pitch_hz = rng.uniform(230, 420)
-    size = rng.uniform(1.0, 1.25)
-    beat_s = rng.uniform(0.19, 0.24)
+    """Bouts of "ha": breath, then an open vowel; pitch and strength fall through the bout.
+
+    About five notes a second (Bachorowski, Smoski and Owren, 2001, "The acoustic features of
+    human laughter").
+    """
+    pitch_hz = rng.choice([rng.uniform(160, 260), rng.uniform(280, 430)])
+    size = 1.0 if pitch_hz < 270 else 1.17
+    beat_s = rng.uniform(0.18, 0.23)
     duration_s = n_samples / sample_rate
     times = onsets(rng, duration_s, (0.93 * beat_s, 1.07 * beat_s), (5, 10), (0.3, 0.8))
     voiced, breath = np.zeros(n_samples), np.zeros(n_samples)
     f0 = np.full(n_samples, pitch_hz)
-    fall = 1.0
+    fall = loudness = 1.0
     for previous_s, time_s in zip([-1.0, *times], times, strict=False):
-        fall = rng.uniform(1.0, 1.25) if time_s - previous_s > 1.2 * beat_s else 0.95 * fall
+        first = time_s - previous_s > 1.2 * beat_s
+        fall = rng.uniform(1.0, 1.3) if first else 0.95 * fall
+        loudness = 1.0 if first else 0.9 * loudness
         start, n = int(time_s * sample_rate), int(beat_s * sample_rate)
         stop = min(start + n, n_samples)
-        n_breath = int(0.45 * n)
+        n_breath = int(rng.uniform(0.4, 0.55) * n)
         ha = np.zeros(n)
-        ha[n_breath:] = swell(n - n_breath, sample_rate, 0.02, 0.06)
-        huff = np.zeros(n)
-        huff[: n_breath + n // 5] = swell(n_breath + n // 5, sample_rate, 0.03, 0.03)
-        loudness = rng.uniform(0.7, 1.0)
+        ha[n_breath:] = swell(n - n_breath, sample_rate, 0.015, 0.06)
+        huff = swell(n, sample_rate, 0.04, 0.1)
         voiced[start:stop] += loudness * ha[: stop - start]
         breath[start:stop] += loudness * huff[: stop - start]
-        f0[start:stop] = pitch_hz * fall * np.linspace(1.1, 0.9, n)[: stop - start]
-    voice = buzz(f0, sample_rate, 4.5) * voiced
-    voice += 0.25 * noise(rng, n_samples, sample_rate) * breath
-    return formants(
-        voice, sample_rate, size * np.array([800, 1300, 2700]), [150, 200, 300], [1, 0.8, 0.3]
+        f0[start:stop] = pitch_hz * fall * contour(n, 1.0, 1.0, 1.12, 0.85)[: stop - start]
+    call = voice(rng, f0, sample_rate, 0.15, 0.03) * voiced
+    call += 0.12 * noise(rng, n_samples, sample_rate) * breath
+    return throat(
+        lowpass(call, sample_rate, 2200, order=1),
+        sample_rate,
+        size * np.array([700, 1350, 2600, 3600, 4500]),
+        [130, 150, 200, 250, 300],
+        20,
     )
 
 
@@ -104,68 +137,93 @@ def laughter(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 def baby_cry(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Long rasping cries of falling pitch, each followed by a gasp."""
     pitch_hz = rng.uniform(380, 520)
-    size = rng.uniform(1.0, 1.2)
+    tract = rng.uniform(0.95, 1.15) * np.array([1100, 3200, 5200])
 
     def one() -> Floats:
         n = int(rng.uniform(0.7, 1.2) * sample_rate)
-        f0 = pitch_hz * contour(n, 0.9, 1.15, 1.12, 1.05, 0.8)
-        f0 *= 1 + 0.02 * drift(rng, n, sample_rate, 40)
-        rasp = 1 + rng.uniform(0.2, 0.6) * drift(rng, n, sample_rate, 70)
-        voice = buzz(f0, sample_rate, 4) * rasp + 0.2 * noise(rng, n, sample_rate)
-        cry = formants(
-            voice,
-            sample_rate,
-            size * np.array([1150, 3300, 5200]),
-            [250, 600, 700],
-            [1, 1.5, 1.2],
-        ) * swell(n, sample_rate, 0.06, 0.15)
-        n_gasp = int(0.2 * sample_rate)
-        gasp = highpass(noise(rng, n_gasp, sample_rate), sample_rate, 1500)
-        return np.concatenate([cry, 0.05 * gasp * swell(n_gasp, sample_rate, 0.1, 0.05)])
+        f0 = pitch_hz * rng.uniform(0.92, 1.1) * contour(n, 0.8, 1.12, 1.15, 1.08, 0.75)
+        call = voice(rng, f0, sample_rate, 0.1, rng.uniform(0.0, 0.15))
+        opening = np.array([0.8, 1.1, 1.1, 1.0, 0.8])
+        cry = throat(
+            call, sample_rate, [tract[0] * opening, *tract[1:]], [250, 400, 600], 20
+        ) * swell(n, sample_rate, 0.08, 0.15)
+        n_gasp = int(0.25 * sample_rate)
+        gasp = throat(noise(rng, n_gasp, sample_rate), sample_rate, tract, [300, 500, 700], 14)
+        gasp = highpass(gasp, sample_rate, 900) * swell(n_gasp, sample_rate, 0.12, 0.05)
+        return np.concatenate([lowpass(cry, sample_rate, 5000, order=1), 0.06 * gasp])
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (1.25, 1.7))
 
 
 @sound("Cough")
 def cough(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A burst of breath and a hoarse rest, once to three times in a row."""
-    throat_hz = rng.uniform(420, 750)
-    pitch_hz = rng.uniform(110, 220)
+    """An explosive burst of breath, a noisy flow and a voiced end, once to four times."""
+    size = rng.uniform(0.95, 1.2)
+    pitch_hz = 130 * size**3 * rng.uniform(0.8, 1.2)
+    tract = size * np.array([620, 1350, 2500, 3500, 4600])
 
     def one() -> Floats:
-        n = int(rng.uniform(0.26, 0.4) * sample_rate)
-        burst = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.004, 0.035)
-        rest = noise(rng, n, sample_rate) * swell(n, sample_rate, 0.06, 0.2)
-        hoarse = pitch_hz * (1 + 0.25 * drift(rng, n, sample_rate, 60))
-        voice = buzz(hoarse, sample_rate, 4) * swell(n, sample_rate, 0.12, 0.12)
-        modes = [
-            (throat_hz, 0.002, 1.0),
-            (2.6 * throat_hz, 0.001, 0.8),
-            (4.4 * throat_hz, 0.0007, 0.7),
-        ]
-        return resonate(1.2 * burst + 0.25 * rest + 0.4 * voice, sample_rate, modes)
+        n = int(rng.uniform(0.26, 0.42) * sample_rate)
+        breath = noise(rng, n, sample_rate)
+        burst = breath * strike(n, sample_rate, 0.003, 0.022)
+        flow = breath * swell(n, sample_rate, 0.04, 0.2)
+        f0 = pitch_hz * contour(n, 1.3, 1.1, 0.9, 0.75)
+        ending = voice(rng, f0, sample_rate, 0.2, 0.2) * contour(n, 0, 0.2, 0.7, 0.5, 0)
+        source = 1.5 * burst + 0.3 * flow + rng.uniform(0.3, 0.7) * ending
+        return lowpass(
+            throat(source, sample_rate, tract, [200, 250, 300, 400, 500], 18),
+            sample_rate, 3500, order=1,
+        ) * swell(n, sample_rate, 0.002, 0.08)  # fmt: skip
 
-    return repeated(one, rng, n_samples, sample_rate, 0.4, (0.38, 0.6), (1, 3), (0.2, 0.9))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.36, 0.6), (1, 4), (0.3, 1.1))
+
+
+@sound("Sneeze")
+def sneeze(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A voiced gasp in, then a blast of breath through teeth and nose."""
+    size = rng.uniform(0.95, 1.25)
+    pitch_hz = 140 * size**3 * rng.uniform(0.9, 1.3)
+    tract = size * np.array([600, 1500, 2500, 3500, 4600])
+
+    def one() -> Floats:
+        n_in, n_out = int(rng.uniform(0.25, 0.5) * sample_rate), int(0.5 * sample_rate)
+        gasp = 0.15 * noise(rng, n_in, sample_rate) * contour(n_in, 0, 0.5, 1, 0.3, 0)
+        f0 = pitch_hz * contour(n_in, 0.9, 1.2, 1.5)
+        gasp += voice(rng, f0, sample_rate, 0.5) * contour(n_in, 0, 0.1, 0.35, 0)
+        gasp = throat(gasp, sample_rate, tract, [150, 200, 250, 300, 400], 18)
+        f0 = pitch_hz * contour(n_out, 2.2, 1.8, 1.2, 0.9)
+        choo = voice(rng, f0, sample_rate, 0.3, 0.1) * strike(n_out, sample_rate, 0.01, 0.07)
+        blast = throat(choo, sample_rate, tract, [150, 200, 250, 300, 400], 18)
+        hiss = noise(rng, n_out, sample_rate, FRICATIVES_DB[1])
+        blast += blast.std() * 6 * hiss * strike(n_out, sample_rate, 0.015, 0.09)
+        return np.concatenate([0.4 * gasp, blast])
+
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (1.2, 1.9), (1, 3), (0.3, 1.2))
 
 
 @sound("Snoring")
 def snoring(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A fluttering palate while breathing in, a soft breath while breathing out."""
-    flutter_hz = rng.uniform(26, 48)
-    throat_hz = rng.uniform(260, 420)
-    period_s = rng.uniform(2.0, 3.0)
+    flutter_hz = rng.uniform(32, 70)
+    tract = rng.uniform(0.9, 1.15) * np.array([320, 850, 1600, 2600, 3600])
+    period_s = rng.uniform(2.2, 3.2)
 
     def one() -> Floats:
-        n_in, n_out = int(0.5 * period_s * sample_rate), int(0.36 * period_s * sample_rate)
-        f0 = flutter_hz * contour(n_in, 0.9, 1.1, 1.0)
-        f0 *= 1 + 0.1 * drift(rng, n_in, sample_rate, 15)
-        flutter = buzz(f0, sample_rate, 10) + 0.35 * noise(rng, n_in, sample_rate)
-        modes = [(throat_hz, 0.004, 1.0), (2.2 * throat_hz, 0.003, 0.5), (1400, 0.002, 0.25)]
-        snore = resonate(flutter, sample_rate, modes) * swell(n_in, sample_rate, 0.35, 0.15)
-        spectrum = [(300, -20.0), (700, 0.0), (1500, -5.0), (5000, -30.0)]
-        sigh = noise(rng, n_out, sample_rate, spectrum)
-        sigh *= swell(n_out, sample_rate, 0.2, 0.4) * 0.15 * np.abs(snore).max() / 3
-        return np.concatenate([snore, sigh])
+        n_in, n_out = int(0.48 * period_s * sample_rate), int(0.34 * period_s * sample_rate)
+        f0 = flutter_hz * contour(n_in, 0.8, 1.0, 1.15, 1.1, 0.9)
+        f0 *= 1 + 0.12 * drift(rng, n_in, sample_rate, 18)
+        air = noise(rng, n_in, sample_rate)
+        # The palate slaps shut once a turn: bursts of turbulent air more than a tone.
+        shut = np.exp(4 * (np.cos(phase(f0, sample_rate)) - 1))
+        flutter = 0.7 * saw(f0, sample_rate) + air * (0.08 + 1.2 * shut)
+        snore = throat(flutter, sample_rate, tract, [120, 150, 250, 350, 450], 18)
+        snore = lowpass(snore, sample_rate, 900, order=1) * swell(n_in, sample_rate, 0.5, 0.12)
+        pause = np.zeros(int(0.05 * period_s * sample_rate))
+        sigh = throat(noise(rng, n_out, sample_rate), sample_rate, 1.3 * tract,
+                      [200, 250, 300, 400, 500], 14)  # fmt: skip
+        sigh = lowpass(sigh, sample_rate, 2500, order=1) * swell(n_out, sample_rate, 0.12, 0.6)
+        sigh *= rng.uniform(0.08, 0.2) * snore.std() / sigh.std()
+        return np.concatenate([snore, pause, sigh])
 
     return repeated(one, rng, n_samples, sample_rate, 0.7, (0.95 * period_s, 1.1 * period_s))
 
@@ -173,56 +231,106 @@ def snoring(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Clapping")
 def clapping(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """One person's claps: short bursts coloured by the hollow of the hands."""
-    hollow_hz = rng.uniform(900, 1900)
     period_s = rng.uniform(0.22, 0.5)
-    n = int(0.08 * sample_rate)
+    hollow_hz = rng.uniform(700, 1500)
+    gap_s = (0.92 * period_s, 1.08 * period_s)
+    return repeated(
+        lambda: _clap(rng, hollow_hz, sample_rate),
+        rng, n_samples, sample_rate, 0.5, gap_s, (6, 20), (0.0, 0.6),
+    )  # fmt: skip
 
-    def one() -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0008, 0.006)
-        centre_hz = hollow_hz * rng.uniform(0.92, 1.08)
-        modes = [(centre_hz, 0.0012, 1.0), (2.2 * centre_hz, 0.0006, 0.6)]
-        return resonate(hit, sample_rate, modes)
 
-    gap_s = (0.9 * period_s, 1.1 * period_s)
-    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (6, 20), (0.0, 0.6))
+def _clap(rng: Rng, hollow_hz: float, sample_rate: int) -> Floats:
+    """Peak of about 1; a broad peak where the hands close a hollow (Repp, 1987)."""
+    n = int(0.1 * sample_rate)
+    centre_hz = hollow_hz * rng.uniform(0.9, 1.1)
+    spectrum = [
+        (150, -22.0),
+        (centre_hz / 2, -10.0),
+        (centre_hz, 0.0),
+        (2.3 * centre_hz, -3.0),
+        (6000, -12.0),
+        (13000, -26.0),
+    ]
+    air = noise(rng, n, sample_rate, spectrum)
+    clap = air * (
+        strike(n, sample_rate, 0.0006, 0.004) + 0.12 * strike(n, sample_rate, 0.004, 0.018)
+    )
+    return np.asarray(clap / np.abs(clap).max())
 
 
 @sound("Applause")
 def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Many claps at once, of hands of three sizes."""
-    people = rng.uniform(200, 600) * (1 + 0.3 * drift(rng, n_samples, sample_rate, 1))
-    grain = noise(rng, n_samples, sample_rate)
+    """A crowd: each of many people claps at a pace of their own; the far ones blur."""
+    n_people = int(rng.integers(30, 70))
+    duration_s = n_samples / sample_rate
     total = np.zeros(n_samples)
-    for hollow_hz in rng.uniform(700, 2300, 3):
-        claps = np.abs(pulses(rng, people / 3, sample_rate, 6))
-        bursts = lowpass(claps, sample_rate, 35, order=1)
-        modes = [(hollow_hz, 0.001, 1.0), (2.2 * hollow_hz, 0.0006, 0.6)]
-        total += resonate(bursts * grain, sample_rate, modes)
-    return total * (1 + 0.25 * drift(rng, n_samples, sample_rate, 0.7))
+    for _ in range(n_people):
+        period_s = rng.uniform(0.2, 0.34)
+        clap = _clap(rng, rng.uniform(700, 2000), sample_rate) * rng.lognormal(-0.7, 0.7)
+        times = rng.uniform(0, period_s) + np.arange(0, duration_s - 0.6, period_s)
+        times += rng.normal(0, 0.012, len(times)).clip(-0.1, 0.1) + 0.1
+        for at in (times * sample_rate).astype(np.int64):
+            total[at : at + len(clap)] += clap[: n_samples - at]
+    crowd = noise(
+        rng,
+        n_samples,
+        sample_rate,
+        [(200, -18), (900, -3), (2200, 0), (5000, -8), (14000, -25)],
+    )
+    crowd *= total.std() * rng.uniform(0.5, 1.0)
+    swelling = 1 + 0.25 * drift(rng, n_samples, sample_rate, 0.5)
+    return (total + crowd) * swelling
+
+
+@sound("Cheering")
+def cheering(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """A crowd: many long shouted vowels at once, whistles and a roar."""
+    total = np.zeros(n_samples)
+    for _ in range(18):
+        n = int(rng.uniform(0.6, 2.0) * sample_rate)
+        pitch_hz = rng.choice([rng.uniform(180, 350), rng.uniform(350, 620)])
+        f0 = pitch_hz * contour(n, 0.85, 1.1, 1.05, 1.0, 0.8)
+        size = 1.0 if pitch_hz < 350 else 1.17
+        vowel = size * np.array([rng.uniform(550, 850), rng.uniform(1000, 1500), 2500, 3500])
+        shout = throat(saw(f0, sample_rate) * swell(n, sample_rate, 0.1, 0.4), sample_rate,
+                       vowel, [120, 150, 250, 300], 20) * rng.lognormal(-0.5, 0.6)  # fmt: skip
+        at = int(rng.uniform(-0.05, 0.95) * n_samples)
+        first = max(-at, 0)
+        part = shout[first : n_samples - at]
+        total[at + first : at + first + len(part)] += part
+    spectrum = [(200, -12), (600, -2), (1200, 0), (2600, -6), (6000, -22), (14000, -45)]
+    roar = noise(rng, n_samples, sample_rate, spectrum) * total.std()
+    roar *= 1 + 0.3 * drift(rng, n_samples, sample_rate, 4)
+    return (lowpass(total, sample_rate, 3000, order=1) + rng.uniform(0.8, 1.6) * roar) * (
+        1 + 0.3 * drift(rng, n_samples, sample_rate, 0.4)
+    )
 
 
 @sound("Walk, footsteps")
 def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A thump of the heel, then a scrape of the sole, now and then a halt."""
-    floor_hz = rng.uniform(90, 170)
+    """Heel, then sole, of shoes on a hard floor: a click, a short thump, a scrape."""
+    floor = modes(rng, rng.uniform(90, 170), 4500, 16, 0.018, -4.5)
     step_s = rng.uniform(0.45, 0.68)
-    grit = rng.uniform(0.15, 0.5)
+    grit = rng.uniform(0.03, 0.2)
     n = int(0.3 * sample_rate)
 
-    def one() -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.002, 0.006)
-        heel_hz = floor_hz * rng.uniform(0.9, 1.1)
-        thump = resonate(hit, sample_rate, [(heel_hz, 0.02, 1.0), (2.7 * heel_hz, 0.012, 0.5)])
-        spectrum = [(800, -25.0), (2200, 0.0), (5000, -3.0), (10000, -25.0)]
-        scrape = noise(rng, n, sample_rate, spectrum)
-        late = int(rng.uniform(0.03, 0.07) * sample_rate)
-        scrape[late:] *= strike(n - late, sample_rate, 0.02, 0.03)
-        scrape[:late] = 0
-        thump /= np.abs(thump).max()
-        return thump + grit * rng.uniform(0.1, 0.4) * scrape
+    def tread(contact_s: float) -> Floats:
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, contact_s, 2 * contact_s)
+        struck = resonate(hit, sample_rate, floor) + 0.3 * hit
+        return struck / np.abs(struck).max()
 
-    gap_s = (0.93 * step_s, 1.07 * step_s)
-    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (6, 16), (0.0, 0.4))
+    def one() -> Floats:
+        scrape = noise(rng, n, sample_rate, [(500, -20), (2500, 0), (6000, -4), (13000, -22)])
+        late = int(rng.uniform(0.05, 0.1) * sample_rate)
+        step = tread(0.0008)
+        step[late:] += rng.uniform(0.15, 0.4) * tread(0.003)[: n - late]
+        scuff = grit * scrape[late // 2 :] * strike(n - late // 2, sample_rate, 0.03, 0.03)
+        step[late // 2 :] += scuff
+        return step
+
+    gap_s = (0.94 * step_s, 1.06 * step_s)
+    return repeated(one, rng, n_samples, sample_rate, 0.55, gap_s, (8, 20), (0.0, 0.4))
 
 
 @sound("Whistling")
@@ -243,6 +351,7 @@ def whistling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     glide = lowpass(f0 - f0[0], sample_rate, 12) + f0[0]
     vibrato = np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * np.arange(n_samples) / sample_rate)
     tone = partials(glide * (1 + 0.008 * vibrato), sample_rate, [1.0, 0.03, 0.01])
+    # The breath passes the same hollow of the mouth as the tone, and hisses little beyond.
     centre_hz = 1.5 * lowest_hz
-    spectrum = [(centre_hz / 2, -20.0), (centre_hz, 0.0), (3 * centre_hz, -15.0)]
-    return (tone + 0.03 * noise(rng, n_samples, sample_rate, spectrum)) * level
+    spectrum = [(centre_hz / 3, -30.0), (centre_hz, 0.0), (2 * centre_hz, -14), (8000, -45.0)]
+    return (tone + 0.04 * noise(rng, n_samples, sample_rate, spectrum)) * level

@@ -7,8 +7,16 @@ from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
 from st_audioqa.events.synth.rhythm import onsets, place
-from st_audioqa.events.synth.shaping import contour, lowpass, resonate, strike, swell
-from st_audioqa.events.synth.sources import buzz, drift, noise, phase, pulses
+from st_audioqa.events.synth.shaping import (
+    contour,
+    highpass,
+    lowpass,
+    modes,
+    resonate,
+    strike,
+    swell,
+)
+from st_audioqa.events.synth.sources import buzz, drift, noise, phase, saw, train
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -16,143 +24,200 @@ Rng = np.random.Generator
 
 @sound("Engine")
 def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A piston engine that is revved up now and then."""
-    idle_hz = rng.uniform(28, 50)
-    revs = onsets(rng, n_samples / sample_rate, (1.5, 3.5))
-    n = int(1.4 * sample_rate)
-    push = place(n_samples, sample_rate, revs, (swell(n, sample_rate, 0.4, 0.9) for _ in revs))
-    speed = 1 + rng.uniform(0.5, 1.5) * push + 0.04 * drift(rng, n_samples, sample_rate, 6)
-    firing = buzz(idle_hz * speed, sample_rate, 7)
-    uneven = 1 + 0.4 * np.sin(phase(0.5 * idle_hz * speed, sample_rate))
-    spectrum = [(80, 0.0), (500, -4.0), (3000, -12.0), (10000, -30.0)]
-    rush = noise(rng, n_samples, sample_rate, spectrum) * (0.2 + 0.3 * push)
-    pipe_hz = rng.uniform(90, 150)
-    modes = [
-        (pipe_hz, 0.006, 1.0),
-        (2.6 * pipe_hz, 0.004, 0.8),
-        (rng.uniform(500, 800), 0.002, 0.7),
-        (rng.uniform(1800, 2800), 0.0006, 0.5),
+    """A four-stroke engine of several cylinders that idles and is revved up now and then.
+
+    A cylinder fires every second turn: a pulse of gas and noise into the exhaust, a pipe open
+    at one end whose resonances are odd multiples of a quarter wave; no two cylinders are quite
+    alike, which leaves the half orders of the turning in the sound (Baldan et al., 2015,
+    "Physically informed car engine sound synthesis").
+    """
+    cylinders = int(rng.choice([3, 4, 6]))
+    idle_hz = rng.uniform(12, 16)  # turns per second
+    revs = onsets(rng, n_samples / sample_rate, (1.6, 3.8))
+    n = int(1.6 * sample_rate)
+    push = place(n_samples, sample_rate, revs, (swell(n, sample_rate, 0.5, 1.0) for _ in revs))
+    push *= rng.uniform(0.3, 1.0)
+    speed = idle_hz * (1 + 2.2 * push + 0.03 * drift(rng, n_samples, sample_rate, 6))
+    firing_hz = 0.5 * cylinders * speed
+    at = train(firing_hz, sample_rate)
+    strength = rng.uniform(0.6, 1.0, cylinders)[np.arange(len(at)) % cylinders]
+    shots = np.zeros(n_samples)
+    shots[at] = strength * rng.uniform(0.8, 1.2, len(at))
+    gas = resonate(shots, sample_rate, [(90, 0.003, 1.0)])
+    blow = lowpass(shots, sample_rate, 60, order=1) * 60 * noise(rng, n_samples, sample_rate)
+    pipe_hz = rng.uniform(45, 75)
+    pipe = [
+        (pipe_hz * k * rng.uniform(0.95, 1.05), 0.012 / k**0.5, k**-0.25)
+        for k in (1, 3, 5, 7, 9, 13, 17, 25, 33)
     ]
-    return resonate(firing * uneven + rush, sample_rate, modes) * (0.4 + 0.6 * push)
+    exhaust = resonate(gas + 0.12 * blow, sample_rate, pipe)
+    valves = resonate(
+        shots * rng.uniform(0.3, 1, n_samples),
+        sample_rate,
+        modes(rng, 900, 7000, 10, 0.0012, 0),
+    )
+    rush = noise(rng, n_samples, sample_rate, [(100, 0), (800, -6), (4000, -16), (12000, -34)])
+    body = exhaust / exhaust.std() + 0.2 * valves / valves.std()
+    return (body + rush * (0.12 + 0.3 * push)) * (0.4 + push)
 
 
 @sound("Helicopter")
 def helicopter(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Blades chopping through noise, over the whine of a turbine."""
-    blade_hz = rng.uniform(10, 19)
-    cycle = phase(np.full(n_samples, blade_hz), sample_rate)
-    chop = np.exp(6 * (np.cos(cycle) - 1))
-    spectrum = [(50, -6.0), (120, 0.0), (500, -6.0), (4000, -32.0)]
-    slap = noise(rng, n_samples, sample_rate, spectrum) * (0.12 + chop)
-    turbine_hz = rng.uniform(600, 1100) * (1 + 0.01 * drift(rng, n_samples, sample_rate, 1))
-    whine = 0.03 * np.sin(phase(turbine_hz, sample_rate))
+    """Slaps of the main blades, the quicker tail rotor, turbine and rushing air.
+
+    Each blade hits the whirl of the one before: pulses at the blade-passing rate with many
+    harmonics, and broadband noise that swells with them (Leverton, 1989; Lowson and
+    Ollerhead, 1969).
+    """
+    blade_hz = rng.uniform(10, 22)
+    speed = blade_hz * (1 + 0.01 * drift(rng, n_samples, sample_rate, 0.5))
+    cycle = phase(speed, sample_rate)
+    chop = np.exp(rng.uniform(2, 7) * (np.cos(cycle) - 1))
+    hits = np.zeros(n_samples)
+    at = train(speed, sample_rate)
+    hits[at] = rng.uniform(0.8, 1.2, len(at))
+    slap = resonate(hits, sample_rate, [(70, 0.008, 1.0), (140, 0.005, 0.8), (300, 0.002, 0.6)])
+    spectrum = [(50, -4.0), (120, 0.0), (500, -5.0), (2000, -15.0), (8000, -36.0)]
+    air = noise(rng, n_samples, sample_rate, spectrum) * (0.3 + chop)
+    tail = buzz(speed * rng.uniform(4.6, 6.2), sample_rate, 12)
+    turbine_hz = rng.uniform(1500, 4500) * (1 + 0.004 * drift(rng, n_samples, sample_rate, 1))
+    whine = np.sin(phase(turbine_hz, sample_rate))
     distance = 1 + 0.3 * drift(rng, n_samples, sample_rate, 0.4)
-    return np.asarray((slap + whine) * distance)
+    return np.asarray(
+        (
+            slap / slap.std() * rng.uniform(0.4, 0.9)
+            + air / air.std()
+            + 0.12 * tail
+            + 0.012 * whine
+        )
+        * distance
+    )
 
 
 @sound("Vacuum cleaner")
 def vacuum_cleaner(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Rushing air and a motor, higher when the nozzle sits tight."""
-    motor_hz = rng.uniform(220, 420)
-    tight = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.5, 1.2))
-    speed = 1 + 0.06 * tight
-    motor = buzz(motor_hz * speed, sample_rate, 4)
-    peak_hz = rng.uniform(700, 1800)
-    spectrum = [(120, -18.0), (peak_hz, 0.0), (4000, -6.0), (12000, -22.0)]
+    """Steady rushing air and a motor with its fan, higher when the nozzle sits tight."""
+    turn_hz = rng.uniform(180, 330)
+    tight = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.3, 0.9))
+    speed = turn_hz * (1 + 0.05 * tight)
+    motor = buzz(speed, sample_rate, 9)
+    fan = np.sin(phase(speed * rng.integers(7, 12), sample_rate))
+    peak_hz = rng.uniform(350, 900)
+    spectrum = [(80, -10.0), (peak_hz, 0.0), (2500, -6.0), (7000, -16.0), (15000, -32.0)]
     air = noise(rng, n_samples, sample_rate, spectrum)
-    return air * (0.8 + 0.3 * tight) + rng.uniform(0.2, 0.4) * motor
+    hose = [(rng.uniform(250, 400), 0.004, 0.006), (rng.uniform(600, 1200), 0.002, 0.012)]
+    air = air + resonate(air, sample_rate, hose)
+    tones = rng.uniform(0.3, 0.6) * motor + rng.uniform(0.03, 0.15) * fan
+    return (air + tones) * (0.9 + 0.15 * tight)
 
 
 @sound("Drill")
 def drill(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A whining electric drill, started and stopped, slower while it bites."""
-    motor_hz = rng.uniform(420, 800)
+    """An electric drill: motor and gears under load, started and stopped.
+
+    The gears mesh some ten times per turn of the motor, which shakes them in turn; the
+    load makes everything rattle.
+    """
+    turn_hz = rng.uniform(60, 110)
+    teeth = int(rng.integers(7, 12))
     duration_s = n_samples / sample_rate
-    starts = onsets(rng, duration_s, (1.2, 2.6))
+    starts = onsets(rng, duration_s, (1.8, 3.4))
     ends = [*starts[1:], duration_s + 0.5]
     lengths = [
-        int(min(end - start - rng.uniform(0.15, 0.4), duration_s - start) * sample_rate)
+        int(min(end - start - rng.uniform(0.15, 0.5), duration_s - start) * sample_rate)
         for start, end in zip(starts, ends, strict=True)
     ]
     runs = [max(n, sample_rate // 10) for n in lengths]
     run = place(
-        n_samples, sample_rate, starts, (swell(n, sample_rate, 0.08, 0.12) for n in runs)
-    )
-    bite = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, 1.5)
-    speed = (0.35 + 0.65 * run) * (1 - 0.25 * bite)
-    gears = buzz(motor_hz * speed, sample_rate, 4)
-    teeth = np.sin(phase(9 * motor_hz * speed.clip(0, 1), sample_rate))
-    spectrum = [(1000, -20.0), (3000, 0.0), (6000, 0.0), (12000, -15.0)]
-    chips = noise(rng, n_samples, sample_rate, spectrum) * bite
-    return run * (gears + 0.3 * teeth + 0.5 * chips)
+        n_samples, sample_rate, starts, (swell(n, sample_rate, 0.1, 0.15) for n in runs)
+    ).clip(0, 1)
+    load = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, 1.2)
+    speed = turn_hz * (0.3 + 0.7 * run) * (1 - 0.12 * load)
+    speed *= 1 + 0.01 * drift(rng, n_samples, sample_rate, 40)
+    turning = phase(speed, sample_rate)
+    mesh = saw(teeth * speed, sample_rate) * (1 + 0.5 * np.sin(turning))
+    motor = buzz(speed, sample_rate, 5)
+    chatter = 1 + 0.7 * np.sin(2 * turning) + 0.5 * drift(rng, n_samples, sample_rate, 60)
+    chips = noise(rng, n_samples, sample_rate, [(300, -14), (1500, 0), (5000, 0), (13000, -14)])
+    case = modes(rng, rng.uniform(250, 450), 6000, 10, 0.0015, 1)
+    body = resonate(0.5 * mesh + 0.6 * motor + 0.5 * chips * chatter, sample_rate, case)
+    return run * (body / body.std() + (0.3 + 0.7 * load) * chips * chatter)
 
 
 @sound("Sawing")
 def sawing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Strokes of a hand saw to and fro, teeth rattling over wood."""
-    stroke_s = rng.uniform(0.28, 0.45)
-    board_hz = rng.uniform(600, 1100)
-    teeth_hz = rng.uniform(90, 160)
+    """Strokes of a hand saw: teeth tear fibres one by one, the blade and board ring."""
+    stroke_s = rng.uniform(0.22, 0.42)
+    teeth_hz = rng.uniform(130, 260)
+    board = modes(rng, rng.uniform(220, 420), 9000, 22, 0.005, -0.5)
 
     def one(push: bool) -> Floats:
-        n = int(0.85 * stroke_s * sample_rate)
-        speed = contour(n, 0.5, 1.0, 1.1, 0.9, 0.4) * (1.0 if push else 0.85)
-        teeth = np.exp(2 * (np.cos(phase(teeth_hz * speed, sample_rate)) - 1))
-        spectrum = [(500, -12.0), (2500, 0.0), (5000, 0.0), (12000, -18.0)]
-        rasp = noise(rng, n, sample_rate, spectrum) * (0.2 + teeth) * speed**2
-        modes = [(board_hz, 0.001, 0.6), (3.2 * board_hz, 0.0006, 1.0)]
-        wood = resonate(rasp, sample_rate, modes) + 0.15 * rasp
-        loudness = 1.0 if push else 0.5
-        return np.asarray(loudness * swell(n, sample_rate, 0.04, 0.06) * wood)
+        n = int(0.92 * stroke_s * sample_rate)
+        speed = contour(n, 0.35, 0.9, 1.1, 1.0, 0.4) * (1.0 if push else 0.9)
+        fibres = noise(rng, n, sample_rate)
+        tear = 0.25 * fibres
+        at = train(teeth_hz * speed, sample_rate)
+        tear[at] += 4 * rng.normal(0, 1, len(at))
+        wood = resonate(tear * speed**1.5, sample_rate, board)
+        rasp = highpass(fibres * speed**2, sample_rate, 1500)
+        loudness = 1.0 if push else rng.uniform(0.4, 0.7)
+        return loudness * swell(n, sample_rate, 0.05, 0.06) * (wood / wood.std() + 0.35 * rasp)
 
-    gap_s = (0.93 * stroke_s, 1.1 * stroke_s)
+    gap_s = (0.95 * stroke_s, 1.08 * stroke_s)
     times = onsets(rng, n_samples / sample_rate, gap_s, (8, 20), (0.1, 0.7))
     return place(n_samples, sample_rate, times, (one(i % 2 == 0) for i in range(len(times))))
 
 
 @sound("Hammer")
 def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Steel on a nail in wood: a ringing clang over a thud, a few blows and a pause."""
-    steel_hz = rng.uniform(1800, 3000)
-    wood_hz = rng.uniform(180, 320)
+    """Steel on a nail in wood: a crack, a short clang and the thump of the board.
+
+    The nail goes deeper, so that the pitch of its clang rises a little with every blow.
+    """
+    steel = modes(rng, rng.uniform(1700, 2900), 11000, 8, 0.02, -2)
+    board = modes(rng, rng.uniform(130, 260), 2500, 14, 0.03, -3)
+    ring = rng.uniform(0.15, 0.5)
     blow_s = rng.uniform(0.35, 0.55)
     n = int(0.35 * sample_rate)
-    ratios = (1.0, 1.52, 2.31, 3.14)
-    modes = [(steel_hz * ratio, rng.uniform(0.03, 0.09), 1 / ratio) for ratio in ratios]
-    modes.append((wood_hz, 0.02, 2.0))
 
     def one(depth: float) -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0004, 0.0012)
-        blow = resonate(hit, sample_rate, [(f * depth, d, g) for f, d, g in modes])
-        return blow * strike(n, sample_rate, 0.0005, 0.15)
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.0015)
+        thump = resonate(hit, sample_rate, board)
+        clang = resonate(hit, sample_rate, [(f * depth, d, g) for f, d, g in steel])
+        crack = highpass(hit, sample_rate, 800)
+        return (
+            thump / np.abs(thump).max()
+            + ring * clang / np.abs(clang).max()
+            + 0.5 * crack / np.abs(crack).max()
+        )
 
-    gap_s = (0.85 * blow_s, 1.15 * blow_s)
-    times = onsets(rng, n_samples / sample_rate, gap_s, (3, 7), (0.2, 0.7))
+    gap_s = (0.9 * blow_s, 1.1 * blow_s)
+    times = onsets(rng, n_samples / sample_rate, gap_s, (3, 7), (0.3, 0.9))
     return place(
         n_samples,
         sample_rate,
         times,
-        (one(rng.uniform(0.97, 1.03)) * rng.uniform(0.5, 1) for _ in times),
+        (one(rng.uniform(0.96, 1.05)) * rng.uniform(0.5, 1) for _ in times),
     )
 
 
 @sound("Sewing machine")
 def sewing_machine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Quick clatter of the needle in runs, faster and slower, with a motor's hum."""
-    stitch_hz = rng.uniform(11, 17)
-    starts = onsets(rng, n_samples / sample_rate, (1.4, 2.8))
-    n = int(rng.uniform(1.1, 1.35) * sample_rate)
+    """Clatter of needle, hook and feed at every stitch, in runs, with a motor's hum."""
+    stitch_hz = rng.uniform(10, 16)
+    starts = onsets(rng, n_samples / sample_rate, (1.6, 3.4))
+    n = int(rng.uniform(1.3, 1.6) * sample_rate)
     run = place(
-        n_samples, sample_rate, starts, (swell(n, sample_rate, 0.2, 0.2) for _ in starts)
-    )
-    speed = stitch_hz * (0.5 + 0.5 * run.clip(0, 1))
-    turns = np.floor(2 * phase(speed, sample_rate) / (2 * np.pi))
-    needle = np.diff(turns, prepend=0.0) * np.where(turns % 2 == 0, 1.0, 0.5)
-    plate_hz = rng.uniform(1500, 2600)
-    modes = [(plate_hz, 0.004, 1.0), (1.7 * plate_hz, 0.003, 0.7), (330, 0.008, 0.5)]
-    clatter = resonate(needle * run, sample_rate, modes)
-    rattle = resonate(
-        pulses(rng, 300 * run.clip(0, 1), sample_rate, 8), sample_rate, [(4200, 0.001, 0.03)]
-    )
-    hum = lowpass(buzz(9 * speed, sample_rate, 8), sample_rate, 900)
-    return clatter + rattle + 0.02 * hum * run
+        n_samples, sample_rate, starts, (swell(n, sample_rate, 0.25, 0.25) for _ in starts)
+    ).clip(0, 1)
+    speed = stitch_hz * (0.4 + 0.6 * run)
+    turn = phase(speed, sample_rate)
+    body = modes(rng, rng.uniform(180, 320), 8000, 24, 0.008, -1)
+    grain = noise(rng, n_samples, sample_rate)
+    blows = np.zeros(n_samples)
+    for where, strength in zip((0.0, 1.7, 3.3, 4.6), rng.uniform(0.2, 1.0, 4), strict=True):
+        blows += strength * np.exp(150 * (np.cos(turn - where) - 1))
+    clatter = resonate(blows * grain * run, sample_rate, body)
+    motor = lowpass(buzz(9.3 * speed, sample_rate, 5), sample_rate, 2500, order=1)
+    whir = noise(rng, n_samples, sample_rate, [(200, -8), (1200, 0), (5000, -10), (12000, -28)])
+    return run * (clatter / clatter.std() + 0.25 * motor + rng.uniform(0.1, 0.3) * whir)

@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
 from st_audioqa.events.synth.rhythm import onsets, place
-from st_audioqa.events.synth.shaping import contour, formants, resonate, strike, swell
+from st_audioqa.events.synth.shaping import (
+    contour,
+    formants,
+    highpass,
+    lowpass,
+    resonate,
+    strike,
+    swell,
+)
 from st_audioqa.events.synth.sources import drift, noise, pulses, sine
 
 Floats = NDArray[np.float64]
@@ -16,62 +24,94 @@ Rng = np.random.Generator
 
 @sound("Rain")
 def rain(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A dense hiss with single drops standing out."""
-    spectrum = [(200, -30.0), (1500, -12.0), (rng.uniform(4500, 8000), 0.0), (15000, -5.0)]
+    """Drops too many to count over a broad hiss, single near ones standing out.
+
+    A drop is heard by the bubble it leaves in water, near 14 kHz for the commonest size
+    (Pumphrey and Crum, 1989), and as a dull tap on anything else.
+    """
+    ground_hz = rng.uniform(700, 1800)
+    spectrum = [(100, -6.0), (ground_hz, 0.0), (5000, -4.0), (10000, -9.0), (15000, -14.0)]
     hiss = noise(rng, n_samples, sample_rate, spectrum)
-    density = rng.uniform(150, 500) * np.ones(n_samples)
-    drop_hz = rng.uniform(3500, 6500)
-    drops = resonate(
+    density = rng.uniform(1500, 4000) * np.ones(n_samples)
+    taps = resonate(
         pulses(rng, density, sample_rate, 8),
         sample_rate,
-        [(drop_hz, 0.0008, 1.0), (1.6 * drop_hz, 0.0005, 0.7)],
+        [
+            (ground_hz, 0.0008, 1.0),
+            (2.7 * ground_hz, 0.0004, 1.0),
+            (5.5 * ground_hz, 2e-4, 1.0),
+        ],
     )
-    heavier = 1 + 0.3 * drift(rng, n_samples, sample_rate, 0.5)
-    return (rng.uniform(0.3, 0.6) * hiss + drops) * heavier
+    near = pulses(rng, density / 60, sample_rate, 5)
+    drop_hz = rng.uniform(2000, 5000)
+    drops = resonate(near, sample_rate, [(drop_hz, 0.0015, 1.0), (0.3 * drop_hz, 0.003, 0.6)])
+    heavier = 1 + 0.15 * drift(rng, n_samples, sample_rate, 0.5)
+    taps *= rng.uniform(0.5, 1.0) / taps.std()
+    drops *= rng.uniform(0.1, 0.5) / drops.std()
+    return (hiss + taps + drops) * heavier
 
 
 @sound("Wind")
 def wind(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Gusts: a low rush, and a moan whose pitch follows the strength."""
+    """Gusts: a low rush, and a whistle at edges whose pitch follows the strength.
+
+    The pitch of an edge grows with the speed of the air (Strouhal, 1878).
+    """
     gust = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.4, 0.9))
-    moan_hz = rng.uniform(280, 450)
-    track = moan_hz * (1 + 0.8 * gust[::2000])
-    air = noise(rng, n_samples, sample_rate, [(60, -6), (200, 0), (1000, -12), (6000, -36)])
-    howl = formants(air, sample_rate, [track, 1.9 * track], [40, 70], [4.0, 1.5])
-    return (0.5 * air + howl) * (0.12 + gust**1.5)
+    gust = (gust + 0.15 * drift(rng, n_samples, sample_rate, 3)).clip(0, 1)
+    edge_hz = rng.uniform(350, 650)
+    track = edge_hz * (0.7 + 0.8 * gust[::2000])
+    air = noise(rng, n_samples, sample_rate, [(60, 0), (200, -3), (800, -14), (5000, -40)])
+    white = noise(rng, n_samples, sample_rate, [(200, 0), (8000, -12)])
+    howl = formants(white, sample_rate, [track, 1.53 * track], [25, 40], [1.6, 0.9])
+    rustle = lowpass(white, sample_rate, 2500, order=1) * 0.08
+    return air * (0.25 + gust) + (howl * rng.uniform(0.5, 1.0) + rustle) * (0.05 + gust**2)
 
 
 @sound("Thunder")
 def thunder(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Cracks, each followed by a long rolling rumble."""
-    rumble = noise(rng, n_samples, sample_rate, [(50, 0), (120, 0), (400, -18), (2000, -45)])
-    crack = noise(rng, n_samples, sample_rate, [(60, 0), (1000, -8), (5000, -25)])
-    times = onsets(rng, n_samples / sample_rate, (1.6, 3.6))
-    n = int(4.0 * sample_rate)
-    tails = (strike(n, sample_rate, 0.08, rng.uniform(0.6, 1.3)) for _ in times)
-    rolls = place(n_samples, sample_rate, times, tails)
-    n = int(0.5 * sample_rate)
-    flashes = [time + delay for time in times for delay in rng.uniform(0, 0.4, 3)]
-    flashes = [time for time in flashes if time < n_samples / sample_rate]
-    bursts = (strike(n, sample_rate, 0.004, 0.05) * rng.uniform(0.2, 1) for _ in flashes)
-    cracks = place(n_samples, sample_rate, flashes, bursts)
-    rolling = 0.55 + 0.45 * drift(rng, n_samples, sample_rate, 5)
-    return rumble * rolls * rolling + rng.uniform(0.3, 0.8) * crack * cracks
+    """Cracks of the near parts of a crooked bolt, then the rumble of the far ones.
+
+    Every piece of the bolt sends a pulse; the farther it is, the later, weaker and duller it
+    comes (Few, 1969; Ribner and Roy, 1982).
+    """
+    duration_s = n_samples / sample_rate
+    near, far = np.zeros(n_samples), np.zeros(n_samples)
+    for time_s in onsets(rng, duration_s, (2.6, 4.6)):
+        delays = rng.exponential(rng.uniform(0.7, 1.3), 160)
+        times = time_s + delays
+        sizes = rng.lognormal(0, 0.8, 160) * np.exp(-delays / 1.5)
+        keep = times < duration_s
+        at = (times[keep] * sample_rate).astype(np.int64)
+        near[at] += (sizes * np.exp(-delays / 0.25))[keep]
+        far[at] += sizes[keep]
+    boom = resonate(
+        noise(rng, n_samples, sample_rate) * (lowpass(far, sample_rate, 4, order=1) + 1e-4),
+        sample_rate,
+        [(70, 0.006, 1.0), (110, 0.005, 0.8), (190, 0.003, 0.5), (380, 0.0015, 0.25)],
+    )
+    crash = noise(rng, n_samples, sample_rate, [(100, 0), (1000, -6), (4000, -16), (9000, -32)])
+    crash *= lowpass(near, sample_rate, 14, order=1)
+    return boom / boom.std() + rng.uniform(0.3, 1.0) * crash / crash.std()
 
 
 @sound("Fire")
 def fire(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Crackles of many sizes over a soft roar."""
+    """Snaps of many sizes, some in bursts, over a soft roar and hiss."""
     lively = 1 + 0.8 * drift(rng, n_samples, sample_rate, 1.5)
-    snaps = pulses(rng, rng.uniform(12, 30) * lively, sample_rate, 9)
-    wood_hz = rng.uniform(1500, 3500)
-    crackle = resonate(
-        snaps, sample_rate, [(wood_hz, 0.0012, 1.0), (2.3 * wood_hz, 0.0006, 0.8)]
+    bursts = np.maximum(drift(rng, n_samples, sample_rate, 12) - 0.6, 0) * 5
+    rate = rng.uniform(12, 35) * lively * (0.4 + bursts)
+    snaps = resonate(
+        pulses(rng, rate, sample_rate, 10),
+        sample_rate,
+        [(900, 0.0008, 0.5), (2300, 0.0004, 0.8), (5200, 0.00025, 1.0), (9500, 0.0001, 1.0)],
     )
+    specks = highpass(pulses(rng, 8 * rate, sample_rate, 8), sample_rate, 2500)
     flicker = 0.7 + 0.3 * drift(rng, n_samples, sample_rate, 9)
-    spectrum = [(80, 0.0), (300, -6.0), (1500, -22.0), (8000, -40.0)]
-    roar = noise(rng, n_samples, sample_rate, spectrum) * flicker
-    return crackle + rng.uniform(0.04, 0.1) * roar
+    roar = noise(rng, n_samples, sample_rate, [(60, 0), (200, -8), (900, -24), (12000, -36)])
+    snaps /= snaps.std()
+    specks *= 0.5 / specks.std()
+    return snaps + specks + rng.uniform(0.25, 0.7) * roar * flicker
 
 
 @sound("Waves, surf")
@@ -99,19 +139,24 @@ def waves(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Stream")
 def stream(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A brook: countless small bubbles of rising tone over a soft rush."""
-    n = int(0.09 * sample_rate)
+    """A brook: countless bubbles, each a short tone that rises as it nears the surface.
+
+    A bubble of radius r rings at 3.26 m/s / r (Minnaert, 1933) and dies away in some fifteen
+    cycles; many of random size make running water (van den Doel, 2005, "Physically based
+    models for liquid sounds").
+    """
     lowest_hz = rng.uniform(350, 600)
-    sizes = lowest_hz * np.geomspace(1, 6, 24)
-    bubbles = [
-        sine(pitch * np.linspace(1, rng.uniform(1.05, 1.4), n), sample_rate)
-        * strike(n, sample_rate, 0.004, rng.uniform(0.008, 0.025))
-        * np.sqrt(sizes[0] / pitch)
-        for pitch in sizes
-    ]
-    count = int(rng.uniform(35, 70) * n_samples / sample_rate)
+    sizes = lowest_hz * np.geomspace(1, 9, 48)
+    bubbles = []
+    for pitch_hz in sizes:
+        decay_s = 8 / pitch_hz
+        n = int(6 * decay_s * sample_rate)
+        rise = contour(n, 1.0, rng.uniform(1.0, 1.35))
+        tone = sine(pitch_hz * rise, sample_rate) * strike(n, sample_rate, 0.0015, decay_s)
+        bubbles.append(tone * (lowest_hz / pitch_hz) ** 0.6)
+    count = int(rng.uniform(250, 600) * n_samples / sample_rate)
     times = rng.uniform(0, n_samples / sample_rate, count)
-    loudness = rng.lognormal(-0.5, 0.6, count)
+    loudness = rng.lognormal(-0.5, 0.9, count)
     picks = rng.integers(len(bubbles), size=count)
     gurgle = place(
         n_samples,
@@ -119,6 +164,53 @@ def stream(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         times,
         (bubbles[i] * size for i, size in zip(picks, loudness, strict=True)),
     )
-    spectrum = [(200, -10.0), (700, 0.0), (3000, -12.0), (10000, -30.0)]
+    spectrum = [(100, -14.0), (600, 0.0), (2500, -5.0), (8000, -16.0), (15000, -28.0)]
     rush = noise(rng, n_samples, sample_rate, spectrum)
-    return gurgle + rng.uniform(0.03, 0.1) * rush * swell(n_samples, sample_rate, 0.01, 0.01)
+    return gurgle / gurgle.std() + rng.uniform(0.35, 0.8) * rush
+
+
+@sound("Drip")
+def drip(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """Drops into water: a tiny splash, then a bubble whose tone rises (Minnaert, 1933)."""
+    bubble_hz = rng.uniform(700, 1700)
+    period_s = rng.uniform(0.25, 0.7)
+
+    def one() -> Floats:
+        n = int(0.16 * sample_rate)
+        total = np.zeros(n)
+        splash = noise(rng, n, sample_rate, [(600, -20), (3500, 0), (9000, -6), (15000, -15)])
+        total += 0.25 * splash * strike(n, sample_rate, 0.0004, 0.004)
+        for _ in range(rng.integers(1, 4)):
+            late = int(rng.uniform(0.004, 0.06) * sample_rate)
+            rise = contour(n - late, 1.0, rng.uniform(1.2, 1.8))
+            f0 = bubble_hz * rng.uniform(0.8, 1.6) * rise
+            plop = sine(f0, sample_rate) * strike(n - late, sample_rate, 0.002, 0.014)
+            total[late:] += plop * rng.uniform(0.3, 1)
+        return total
+
+    times = onsets(rng, n_samples / sample_rate, (0.7 * period_s, 1.35 * period_s))
+    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.4, 1) for _ in times))
+
+
+@sound("Splash, splatter")
+def splash(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
+    """Something falls into water: a slap, a spray of bubbles, drops that fall back."""
+
+    def one() -> Floats:
+        n = int(rng.uniform(0.7, 1.2) * sample_rate)
+        body = noise(rng, n, sample_rate, [(100, -10), (500, 0), (2500, -4), (12000, -18)])
+        slap = body * (
+            strike(n, sample_rate, 0.01, 0.07) + 0.3 * strike(n, sample_rate, 0.1, 0.2)
+        )
+        rate = rng.uniform(500, 900) * strike(n, sample_rate, 0.05, 0.2) + 1e-6
+        bubbles = np.zeros(n)
+        for pitch_hz in rng.uniform(500, 4500, 14):
+            hits = pulses(rng, rate / 14, sample_rate, 8)
+            bubbles += resonate(
+                hits, sample_rate, [(pitch_hz, 7 / pitch_hz, (700 / pitch_hz) ** 0.5)]
+            )
+        bubbles *= 1.5 * slap.std() / max(bubbles.std(), 1e-9)
+        return slap + bubbles * swell(n, sample_rate, 0.01, 0.2)
+
+    times = onsets(rng, n_samples / sample_rate, (0.8, 1.7), (1, 4), (0.0, 0.5))
+    return place(n_samples, sample_rate, times, (one() * rng.uniform(0.4, 1) for _ in times))
