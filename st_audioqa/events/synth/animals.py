@@ -27,46 +27,22 @@ Rng = np.random.Generator
 @sound("Bark")
 def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Short hoarse bursts whose jaw snaps open and shut, in twos and threes."""
-    length_m = rng.uniform(0.09, 0.16)
-    pitch_hz = 65 / length_m * rng.uniform(0.8, 1.3)
-    rough = rng.uniform(0.1, 0.45)
+    length_m = rng.uniform(0.12, 0.2)
+    pitch_hz = 60 / length_m * rng.uniform(0.8, 1.3)
+    rough = rng.uniform(0.15, 0.45)
     tract = tract_hz(length_m, 5)
 
     def one() -> Floats:
         n = int(rng.uniform(0.18, 0.32) * sample_rate)
-        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.6, 1.1, 1.15, 0.95, 0.75, 0.5)
+        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.8, 1.08, 1.1, 1.05, 0.95, 0.75)
         call = voice(rng, f0, sample_rate, 0.3, rough)
         jaw = np.array([1.1, 1.6, 1.7, 1.5, 1.2, 0.9])
         mouth = throat(call, sample_rate, [tract[0] * jaw, 0.9 * tract[1], *tract[2:]],
                        [200, 250, 350, 450, 600], 18)  # fmt: skip
-        open_mouth = bandpass(mouth, sample_rate, 450, 3000)
+        open_mouth = bandpass(mouth, sample_rate, 350, 2200)
         return open_mouth * strike(n, sample_rate, 0.02, 0.08)
 
     return repeated(one, rng, n_samples, sample_rate, 0.5, (0.36, 0.6), (1, 4), (0.1, 0.9))
-
-
-@sound("Growling")
-def growling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A dog's long rattling growls, low and hoarse, each with a breath."""
-    length_m = rng.uniform(0.15, 0.22)
-    pitch_hz = rng.uniform(45, 85)
-    tract = tract_hz(length_m, 5)
-
-    def one() -> Floats:
-        n = int(rng.uniform(1.1, 2.2) * sample_rate)
-        f0 = pitch_hz * contour(n, 0.85, 1.05, 1.15, 1.0, 0.8)
-        f0 *= 1 + 0.08 * drift(rng, n, sample_rate, 9)
-        call = voice(rng, f0, sample_rate, 0.15, 0.2)
-        mouth = throat(call, sample_rate, tract * rng.uniform(0.9, 1.1),
-                       [150, 200, 300, 400, 500], 16)  # fmt: skip
-        flutter = 1 + 0.35 * drift(rng, n, sample_rate, 25)
-        return (
-            lowpass(mouth, sample_rate, 1200, order=1)
-            * flutter
-            * swell(n, sample_rate, 0.25, 0.35)
-        )
-
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (1.8, 2.9))
 
 
 @sound("Meow")
@@ -81,7 +57,7 @@ def meow(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         f0 = pitch_hz * rng.uniform(0.9, 1.1) * shape
         opening = np.array([0.55, 1.0, 1.35, 1.25, 0.9, 0.55])
         tongue = np.array([0.95, 0.9, 0.8, 0.72, 0.65, 0.55])
-        call = voice(rng, f0, sample_rate, 0.05, rng.uniform(0.0, 0.12))
+        call = voice(rng, f0, sample_rate, 0.05, rng.uniform(0.0, 0.04))
         mouth = throat(
             call,
             sample_rate,
@@ -104,7 +80,7 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         n = int(rng.uniform(1.1, 1.9) * sample_rate)
         f0 = pitch_hz * contour(n, 0.7, 0.95, 1.1, 1.15, 1.05, 0.75)
         f0 *= 1 + 0.012 * drift(rng, n, sample_rate, 8)
-        call = voice(rng, f0, sample_rate, 0.06, rng.uniform(0.05, 0.25))
+        call = voice(rng, f0, sample_rate, 0.04, rng.uniform(0.0, 0.05))
         opening = np.array([1.0, 1.0, 1.3, 1.6, 1.6, 1.2])
         blare = throat(
             call,
@@ -115,7 +91,7 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         )
         hum = lowpass(call, sample_rate, 350)
         mouth = contour(n, 0, 0.05, 0.5, 1, 1, 0.7, 0.2)
-        return (lowpass(blare, sample_rate, 1800, order=1) * mouth + 0.8 * hum) * swell(
+        return (lowpass(blare, sample_rate, 2500, order=1) * mouth + 0.8 * hum) * swell(
             n, sample_rate, 0.2, 0.3
         )
 
@@ -146,48 +122,47 @@ def bleat(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Neigh, whinny")
 def neigh(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A high squeal that falls, shaking ever slower, and ends in a nicker."""
-    pitch_hz = rng.uniform(850, 1350)
+    pitch_hz = rng.uniform(700, 1100)
+    rough = rng.uniform(0.2, 0.5)
     tract = tract_hz(rng.uniform(0.28, 0.36), 8)
 
     def one() -> Floats:
         n = int(rng.uniform(1.3, 2.1) * sample_rate)
         shake_hz = contour(n, 13, 12, 10, 8)
         shake = np.sin(np.cumsum(shake_hz) * 2 * np.pi / sample_rate)
-        depth = contour(n, 0.2, 0.6, 1.0, 1.0)
-        f0 = pitch_hz * contour(n, 0.6, 1.0, 1.05, 0.9, 0.65, 0.4, 0.25)
-        call = voice(rng, f0 * (1 + 0.07 * depth * shake), sample_rate, 0.15, 0.1)
+        depth = contour(n, 0.0, 0.2, 0.7, 1.0)
+        f0 = pitch_hz * contour(n, 0.75, 1.0, 1.05, 1.0, 0.9, 0.75, 0.55)
+        call = voice(rng, f0 * (1 + 0.07 * depth * shake), sample_rate, 0.8, rough)
         mouth = throat(call, sample_rate, tract, [150] * 4 + [300] * 4, 14)
         shaken = mouth * (1 + 0.7 * depth * shake)
-        return lowpass(shaken, sample_rate, 3000, order=1) * swell(n, sample_rate, 0.08, 0.3)
+        nose = bandpass(shaken, sample_rate, 900, 3600) + 0.15 * shaken
+        return nose * swell(n, sample_rate, 0.08, 0.3)
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (2.0, 3.2))
 
 
 @sound("Crowing, cock-a-doodle-doo")
 def crowing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A cock: two short notes, one that climbs, and a long one that sags."""
-    pitch_hz = rng.uniform(480, 720)
-    rough = rng.uniform(0.02, 0.2)
-    tract = tract_hz(rng.uniform(0.1, 0.13), 5)
-    speed = rng.uniform(0.85, 1.2)
+    """A cock: a few short notes, hoarse at first, and a long clear one that sags."""
+    pitch_hz = rng.uniform(430, 640)
+    speed = rng.uniform(0.85, 1.25)
+    throat_hz = rng.uniform(1300, 1800)
 
-    def note(seconds: float, *shape: float) -> Floats:
+    def note(seconds: float, rough: float, *shape: float) -> Floats:
         n = int(seconds * speed * rng.uniform(0.9, 1.1) * sample_rate)
-        f0 = pitch_hz * contour(n, *shape)
-        call = voice(rng, f0, sample_rate, 0.08, rough)
-        # A bird's tract follows the pitch, so that its first harmonic rules (Riede et al., 2006).
-        beak = throat(call, sample_rate, [1.1 * pitch_hz * np.array(shape), *tract[1:]],
-                      [250, 400, 500, 600, 700], 20)  # fmt: skip
-        silence = np.zeros(int(rng.uniform(0.01, 0.06) * sample_rate))
-        beak = lowpass(beak, sample_rate, 2500, order=1) * swell(n, sample_rate, 0.03, 0.06)
-        return np.concatenate([beak, silence])
+        call = voice(rng, pitch_hz * contour(n, *shape), sample_rate, 0.08, rough)
+        beak = throat(call, sample_rate, [throat_hz, 1.7 * throat_hz, 4900],
+                      [350, 400, 900], 18)  # fmt: skip
+        silence = np.zeros(int(rng.uniform(0.01, 0.08) * sample_rate))
+        shut = lowpass(beak, sample_rate, 3200, order=1) * swell(n, sample_rate, 0.03, 0.07)
+        return np.concatenate([shut, silence])
 
     def one() -> Floats:
         return np.concatenate([
-            0.6 * note(0.16, 0.75, 0.95, 0.85),
-            0.8 * note(0.15, 0.9, 1.1, 1.0),
-            0.9 * note(0.3, 1.0, 1.25, 1.3, 1.1),
-            note(rng.uniform(0.7, 1.2), 1.2, 1.4, 1.4, 1.35, 1.2, 0.9),
+            0.6 * note(0.2, 0.15, 0.85, 0.95, 0.9),
+            0.8 * note(rng.uniform(0.2, 0.4), rng.uniform(0.15, 0.4), 1.0, 1.15, 1.15, 1.1),
+            0.9 * note(0.25, rng.uniform(0.05, 0.3), 1.1, 1.2, 1.1),
+            note(rng.uniform(0.7, 1.2), 0.01, 1.15, 1.3, 1.3, 1.28, 1.25, 1.1, 0.85),
         ])  # fmt: skip
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (2.3, 3.6))
@@ -279,8 +254,8 @@ def mosquito(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     passing = drift(rng, n_samples, sample_rate, rng.uniform(0.4, 1.0))
     f0 = wingbeat_hz * (1 + 0.03 * drift(rng, n_samples, sample_rate, 1.5) + 0.02 * passing)
     f0 *= 1 + 0.012 * drift(rng, n_samples, sample_rate, 60)
-    wings = saw(f0, sample_rate) * (1 + 0.4 * drift(rng, n_samples, sample_rate, 35))
-    whine = bandpass(wings, sample_rate, 500, 3500)
+    wings = saw(f0, sample_rate) * (1 + 0.3 * drift(rng, n_samples, sample_rate, 35))
+    whine = bandpass(wings, sample_rate, 900, 9000)
     near = 0.08 + (0.5 + 0.5 * passing) ** 2
     return whine * near
 
@@ -288,19 +263,19 @@ def mosquito(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Croak")
 def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A frog: trains of pulses, slowing a little, that make a throat sac ring."""
-    sac_hz = rng.uniform(450, 900)
-    rate_hz = rng.uniform(45, 110)
+    sac_hz = rng.uniform(700, 1500)
+    rate_hz = rng.uniform(60, 160)
     bright = rng.uniform(0.4, 1.0)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.2, 0.5) * sample_rate)
+        n = int(rng.uniform(0.12, 0.35) * sample_rate)
         rate = rate_hz * contour(n, 1.1, 1.0, 0.85) * rng.uniform(0.95, 1.05)
-        source = 0.02 * noise(rng, n, sample_rate)
+        source = 0.004 * noise(rng, n, sample_rate)
         at = train(rate, sample_rate)
         source[at] += rng.uniform(0.6, 1.0, len(at))
         ringing = [
             (sac_hz, 0.004, 1.0),
-            (2.1 * sac_hz, 0.003, bright),
+            (2.1 * sac_hz, 0.002, bright),
             (3.4 * sac_hz, 0.002, 0.7 * bright),
             (5.6 * sac_hz, 0.001, 0.4 * bright),
         ]
@@ -312,7 +287,7 @@ def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Hoot")
 def hoot(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """An owl: breathy low whistles, one long, some short ones that shake, a pause."""
-    pitch_hz = rng.uniform(300, 480)
+    pitch_hz = rng.uniform(260, 420)
 
     def one() -> Floats:
         n = int(rng.choice([rng.uniform(0.16, 0.26), rng.uniform(0.45, 0.7)]) * sample_rate)
@@ -320,7 +295,7 @@ def hoot(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         f0 = pitch_hz * contour(n, 0.9, 1.03, 1.02, 1.0, 0.9) * (1 + 0.012 * sway)
         tone = partials(f0, sample_rate, [1.0, 0.10, 0.05, 0.02, 0.01])
         breath = noise(rng, n, sample_rate, [(200, -12), (500, 0), (3000, -14), (9000, -35)])
-        return (tone * (1 + 0.15 * sway) + 0.06 * breath) * swell(n, sample_rate, 0.06, 0.1)
+        return (tone * (1 + 0.1 * sway) + 0.03 * breath) * swell(n, sample_rate, 0.06, 0.1)
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (0.4, 0.8), (3, 5), (0.2, 1.0))
 

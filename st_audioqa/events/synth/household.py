@@ -15,7 +15,7 @@ from st_audioqa.events.synth.shaping import (
     strike,
     swell,
 )
-from st_audioqa.events.synth.sources import drift, noise, pulses, train
+from st_audioqa.events.synth.sources import drift, noise, phase, pulses
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -40,7 +40,7 @@ def knock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Typing")
 def typing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Keys that click, hit the board and spring back, in words."""
-    board = modes(rng, rng.uniform(250, 450), 7000, 16, 0.004, -1)
+    board = modes(rng, rng.uniform(500, 1000), 9000, 16, 0.003, 1)
     n = int(0.04 * sample_rate)
     keys = []
     for _ in range(12):
@@ -69,15 +69,22 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
     Each tick is three sounds within some milliseconds, of which the last is the strongest.
     """
-    n = int(0.06 * sample_rate)
-    case = modes(rng, rng.uniform(450, 900), 11000, 18, 0.006, rng.uniform(-1, 2))
+    n = int(0.12 * sample_rate)
+    case = modes(rng, rng.uniform(700, 1300), 11000, 12, 0.012, 1)
+    bright_hz = rng.uniform(2500, 5500)
+    tail = rng.uniform(0.05, 0.2)
 
     def one(size: float) -> Floats:
-        hits = np.zeros(n)
-        delays = np.cumsum([0, *rng.uniform(0.003, 0.009, 2)]) * sample_rate
-        hits[delays.astype(np.int64)] = rng.uniform((0.2, 0.1, 0.7), (0.5, 0.4, 1.0))
-        grain = 0.15 * noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.002)
-        return resonate(hits + grain, sample_rate, [(f * size, d, g) for f, d, g in case])
+        spectrum = [(300, -24), (bright_hz / 2, -8), (bright_hz, 0), (12000, -10)]
+        grain = noise(rng, n, sample_rate, spectrum)
+        level = tail * strike(n, sample_rate, 0.002, 0.02)
+        delays = np.cumsum([0, *rng.uniform(0.004, 0.015, 2)]) * sample_rate
+        loudness = rng.uniform((0.2, 0.1, 0.7), (0.5, 0.4, 1.0))
+        for late, peak in zip(delays.astype(np.int64), loudness, strict=True):
+            level[late:] += peak * strike(n - late, sample_rate, 0.0004, 0.0025)
+        hit = grain * level
+        ring = resonate(hit, sample_rate, [(f * size, d, g) for f, d, g in case])
+        return hit / np.abs(hit).max() + rng.uniform(0.2, 0.6) * ring / np.abs(ring).max()
 
     pair = [one(1.0), rng.uniform(0.6, 1.0) * one(rng.uniform(0.7, 0.92))]
     period_s = rng.choice([0.2, 0.25, 0.4, 0.5]) * rng.uniform(0.97, 1.03)
@@ -88,23 +95,19 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Zipper (clothing)")
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Teeth closing one by one, ever faster, up or down; the cloth sounds along."""
-    metal = modes(rng, rng.uniform(900, 1500), 13000, 14, 0.0012, 2)
+    metal = modes(rng, rng.uniform(2000, 3000), 13500, 14, 0.0008, 3)
     slowest_hz = rng.uniform(70, 130)
+    cloth = [(500, -26), (2000, -8), (5000, 0), (13000, -5)]
 
     def one() -> Floats:
         n = int(rng.uniform(0.35, 0.8) * sample_rate)
         rate = slowest_hz * np.geomspace(1.0, rng.uniform(2.5, 5), n)
         rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
-        teeth = 0.03 * noise(rng, n, sample_rate)
-        at = train(rate, sample_rate)
-        teeth[at] += rng.normal(0, 1, len(at))
-        scrape = resonate(teeth, sample_rate, metal)
-        cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
-        run = (
-            (scrape / scrape.std() + 0.3 * cloth)
-            * contour(n, 0.5, 1)
-            * swell(n, sample_rate, 0.04, 0.03)
-        )
+        grip = np.exp(3 * (np.cos(phase(rate, sample_rate)) - 1))
+        rasp = noise(rng, n, sample_rate, cloth) * (0.25 + grip)
+        ringing = resonate(rasp, sample_rate, metal)
+        run = rasp / rasp.std() + 0.7 * ringing / ringing.std()
+        run *= contour(n, 0.5, 1) * swell(n, sample_rate, 0.04, 0.03)
         return run[:: rng.choice([-1, 1])]
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (0.9, 1.4), (1, 4), (0.0, 0.5))
@@ -139,14 +142,14 @@ def keys_jangling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
     Random collisions of a few like things (Cook, 1997, "Physically informed sonic modeling").
     """
-    keys = [modes(rng, low_hz, 14500, 9, 0.02, 1) for low_hz in rng.uniform(2200, 4500, 5)]
+    keys = [modes(rng, low_hz, 14000, 20, 0.008, 1) for low_hz in rng.uniform(2000, 3500, 3)]
     shake_hz = rng.uniform(2.5, 5)
     moving = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, 2 * shake_hz)
     pauses = (drift(rng, n_samples, sample_rate, 0.8) > -0.6).astype(np.float64)
-    rate = rng.uniform(25, 60) * moving**2 * pauses
+    rate = rng.uniform(60, 140) * moving**2 * pauses
     total = np.zeros(n_samples)
     for key in keys:
-        total += resonate(pulses(rng, rate / 5, sample_rate, 7), sample_rate, key)
+        total += resonate(pulses(rng, rate / 3, sample_rate, 9), sample_rate, key)
     return total
 
 

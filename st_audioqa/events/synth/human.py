@@ -17,7 +17,7 @@ from st_audioqa.events.synth.shaping import (
     swell,
     throat,
 )
-from st_audioqa.events.synth.sources import drift, noise, partials, phase, saw
+from st_audioqa.events.synth.sources import drift, noise, partials, phase, pulses, saw
 from st_audioqa.events.synth.voices import voice
 
 Floats = NDArray[np.float64]
@@ -163,40 +163,51 @@ def cough(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     tract = size * np.array([620, 1350, 2500, 3500, 4600])
 
     def one() -> Floats:
-        n = int(rng.uniform(0.26, 0.42) * sample_rate)
+        n = int(rng.uniform(0.3, 0.45) * sample_rate)
         breath = noise(rng, n, sample_rate)
-        burst = breath * strike(n, sample_rate, 0.003, 0.022)
-        flow = breath * swell(n, sample_rate, 0.04, 0.2)
-        f0 = pitch_hz * contour(n, 1.3, 1.1, 0.9, 0.75)
-        ending = voice(rng, f0, sample_rate, 0.2, 0.2) * contour(n, 0, 0.2, 0.7, 0.5, 0)
-        source = 1.5 * burst + 0.3 * flow + rng.uniform(0.3, 0.7) * ending
-        return lowpass(
-            throat(source, sample_rate, tract, [200, 250, 300, 400, 500], 18),
-            sample_rate, 3500, order=1,
-        ) * swell(n, sample_rate, 0.002, 0.08)  # fmt: skip
+        source = breath * strike(n, sample_rate, 0.004, 0.035)
+        source += 0.25 * breath * swell(n, sample_rate, 0.06, 0.25)
+        f0 = pitch_hz * contour(n, 1.5, 1.2, 0.95, 0.8)
+        voiced = contour(n, 0.4, 0.3, 0.6, 0.3, 0)
+        source += rng.uniform(0.1, 0.5) * voice(rng, f0, sample_rate, 0.3, 0.1) * voiced
+        closing = contour(n // 500, 1.25, 1.1, 0.9, 0.75)
+        mouth = throat(source, sample_rate, [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
+                       [180, 220, 300, 350, 450], 16)  # fmt: skip
+        return lowpass(mouth, sample_rate, 1900, order=1) * swell(n, sample_rate, 0.002, 0.08)
 
     return repeated(one, rng, n_samples, sample_rate, 0.5, (0.36, 0.6), (1, 4), (0.3, 1.1))
 
 
 @sound("Sneeze")
 def sneeze(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A voiced gasp in, then a blast of breath through teeth and nose."""
+    """A soft gasp in, a stop, then a blast of breath that begins dark and ends in a hiss."""
     size = rng.uniform(0.95, 1.25)
-    pitch_hz = 140 * size**3 * rng.uniform(0.9, 1.3)
-    tract = size * np.array([600, 1500, 2500, 3500, 4600])
+    pitch_hz = 150 * size**3 * rng.uniform(0.9, 1.4)
+    voiced = rng.uniform(0.1, 0.9)
 
     def one() -> Floats:
-        n_in, n_out = int(rng.uniform(0.25, 0.5) * sample_rate), int(0.5 * sample_rate)
-        gasp = 0.15 * noise(rng, n_in, sample_rate) * contour(n_in, 0, 0.5, 1, 0.3, 0)
+        n_in, n_out = int(rng.uniform(0.25, 0.5) * sample_rate), int(0.45 * sample_rate)
+        tract = size * np.array([600, 1400, 2500, 3500, 4600])
+        gasp = noise(rng, n_in, sample_rate) * contour(n_in, 0, 0.5, 1, 0.3, 0, 0)
         f0 = pitch_hz * contour(n_in, 0.9, 1.2, 1.5)
-        gasp += voice(rng, f0, sample_rate, 0.5) * contour(n_in, 0, 0.1, 0.35, 0)
+        gasp += voiced * saw(f0, sample_rate) * contour(n_in, 0, 0.2, 0.5, 0, 0, 0)
         gasp = throat(gasp, sample_rate, tract, [150, 200, 250, 300, 400], 18)
-        f0 = pitch_hz * contour(n_out, 2.2, 1.8, 1.2, 0.9)
-        choo = voice(rng, f0, sample_rate, 0.3, 0.1) * strike(n_out, sample_rate, 0.01, 0.07)
-        blast = throat(choo, sample_rate, tract, [150, 200, 250, 300, 400], 18)
+        f0 = pitch_hz * contour(n_out, 2.4, 2.0, 1.4, 1.1)
+        closing = contour(n_out // 500, 1.4, 1.0, 0.6, 0.5)
+        blast = noise(rng, n_out, sample_rate) * strike(n_out, sample_rate, 0.004, 0.055)
+        blast += (
+            0.7
+            * voiced
+            * voice(rng, f0, sample_rate, 0.3, 0.05)
+            * strike(n_out, sample_rate, 0.01, 0.06)
+        )
+        blast = throat(blast, sample_rate, [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
+                       [200, 250, 300, 350, 450], 16)  # fmt: skip
+        blast = lowpass(blast, sample_rate, 2200, order=1)
         hiss = noise(rng, n_out, sample_rate, FRICATIVES_DB[1])
-        blast += blast.std() * 6 * hiss * strike(n_out, sample_rate, 0.015, 0.09)
-        return np.concatenate([0.4 * gasp, blast])
+        blast += 4 * blast.std() * hiss * strike(n_out, sample_rate, 0.05, 0.06)
+        gasp *= rng.uniform(0.03, 0.12) * np.abs(blast).max() / np.abs(gasp).max()
+        return np.concatenate([gasp, blast])
 
     return repeated(one, rng, n_samples, sample_rate, 0.5, (1.2, 1.9), (1, 3), (0.3, 1.2))
 
@@ -287,7 +298,7 @@ def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 def cheering(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A crowd: many long shouted vowels at once, whistles and a roar."""
     total = np.zeros(n_samples)
-    for _ in range(18):
+    for _ in range(28):
         n = int(rng.uniform(0.6, 2.0) * sample_rate)
         pitch_hz = rng.choice([rng.uniform(180, 350), rng.uniform(350, 620)])
         f0 = pitch_hz * contour(n, 0.85, 1.1, 1.05, 1.0, 0.8)
@@ -302,34 +313,44 @@ def cheering(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     spectrum = [(200, -12), (600, -2), (1200, 0), (2600, -6), (6000, -22), (14000, -45)]
     roar = noise(rng, n_samples, sample_rate, spectrum) * total.std()
     roar *= 1 + 0.3 * drift(rng, n_samples, sample_rate, 4)
-    return (lowpass(total, sample_rate, 3000, order=1) + rng.uniform(0.8, 1.6) * roar) * (
+    return (lowpass(total, sample_rate, 3000, order=1) + rng.uniform(0.3, 0.7) * roar) * (
         1 + 0.3 * drift(rng, n_samples, sample_rate, 0.4)
     )
 
 
 @sound("Walk, footsteps")
 def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Heel, then sole, of shoes on a hard floor: a click, a short thump, a scrape."""
-    floor = modes(rng, rng.uniform(90, 170), 4500, 16, 0.018, -4.5)
+    """Heel, then sole: clicks on a hard floor or the crunch of grains on gravel."""
     step_s = rng.uniform(0.45, 0.68)
-    grit = rng.uniform(0.03, 0.2)
-    n = int(0.3 * sample_rate)
+    gap_s = (0.92 * step_s, 1.08 * step_s)
+    n = int(0.34 * sample_rate)
+    floor = modes(rng, rng.uniform(140, 260), 6000, 20, 0.012, -2.5)
+    crunch = rng.choice([0.0, 1.0]) * rng.uniform(0.5, 1.0)
+    grain_hz = rng.uniform(1200, 2600)
 
     def tread(contact_s: float) -> Floats:
         hit = noise(rng, n, sample_rate) * strike(n, sample_rate, contact_s, 2 * contact_s)
         struck = resonate(hit, sample_rate, floor) + 0.3 * hit
         return struck / np.abs(struck).max()
 
-    def one() -> Floats:
-        scrape = noise(rng, n, sample_rate, [(500, -20), (2500, 0), (6000, -4), (13000, -22)])
-        late = int(rng.uniform(0.05, 0.1) * sample_rate)
-        step = tread(0.0008)
-        step[late:] += rng.uniform(0.15, 0.4) * tread(0.003)[: n - late]
-        scuff = grit * scrape[late // 2 :] * strike(n - late // 2, sample_rate, 0.03, 0.03)
-        step[late // 2 :] += scuff
-        return step
+    def gravel() -> Floats:
+        weight = strike(n, sample_rate, 0.03, 0.05)
+        weight[n // 3 :] += 0.8 * strike(n - n // 3, sample_rate, 0.04, 0.04)
+        stones = lowpass(
+            np.abs(pulses(rng, np.full(n, 350.0), sample_rate, 8)), sample_rate, 150
+        )
+        grains = noise(rng, n, sample_rate, [(300, -20), (grain_hz, 0), (9000, -8)])
+        return grains * stones * weight * swell(n, sample_rate, 0.01, 0.05)
 
-    gap_s = (0.94 * step_s, 1.06 * step_s)
+    def one() -> Floats:
+        late = int(rng.uniform(0.06, 0.12) * sample_rate)
+        step = tread(0.0006)
+        step[late:] += rng.uniform(0.2, 0.6) * tread(0.002)[: n - late]
+        scuff = noise(rng, n, sample_rate, [(500, -20), (2500, 0), (6000, -4), (13000, -22)])
+        step += rng.uniform(0.02, 0.08) * scuff * strike(n, sample_rate, 0.06, 0.05)
+        stones = gravel()
+        return (1 - crunch) * step + 1.5 * crunch * stones / max(np.abs(stones).max(), 1e-9)
+
     return repeated(one, rng, n_samples, sample_rate, 0.55, gap_s, (8, 20), (0.0, 0.4))
 
 

@@ -16,7 +16,7 @@ from st_audioqa.events.synth.shaping import (
     strike,
     swell,
 )
-from st_audioqa.events.synth.sources import buzz, drift, noise, phase, saw, train
+from st_audioqa.events.synth.sources import buzz, drift, noise, phase, pulses, saw, train
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -100,10 +100,10 @@ def vacuum_cleaner(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     turn_hz = rng.uniform(180, 330)
     tight = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.3, 0.9))
     speed = turn_hz * (1 + 0.05 * tight)
-    motor = buzz(speed, sample_rate, 9)
+    motor = buzz(speed, sample_rate, 4)
     fan = np.sin(phase(speed * rng.integers(7, 12), sample_rate))
     peak_hz = rng.uniform(350, 900)
-    spectrum = [(80, -10.0), (peak_hz, 0.0), (2500, -6.0), (7000, -16.0), (15000, -32.0)]
+    spectrum = [(80, -14.0), (peak_hz, 0.0), (4000, -4.0), (8000, -10.0), (15000, -24.0)]
     air = noise(rng, n_samples, sample_rate, spectrum)
     hose = [(rng.uniform(250, 400), 0.004, 0.006), (rng.uniform(600, 1200), 0.002, 0.012)]
     air = air + resonate(air, sample_rate, hose)
@@ -149,15 +149,14 @@ def sawing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Strokes of a hand saw: teeth tear fibres one by one, the blade and board ring."""
     stroke_s = rng.uniform(0.22, 0.42)
     teeth_hz = rng.uniform(130, 260)
-    board = modes(rng, rng.uniform(220, 420), 9000, 22, 0.005, -0.5)
+    board = modes(rng, rng.uniform(350, 650), 10000, 22, 0.004, 1.0)
 
     def one(push: bool) -> Floats:
         n = int(0.92 * stroke_s * sample_rate)
         speed = contour(n, 0.35, 0.9, 1.1, 1.0, 0.4) * (1.0 if push else 0.9)
         fibres = noise(rng, n, sample_rate)
         tear = 0.25 * fibres
-        at = train(teeth_hz * speed, sample_rate)
-        tear[at] += 4 * rng.normal(0, 1, len(at))
+        tear += 3 * pulses(rng, 3 * teeth_hz * speed, sample_rate, 6)
         wood = resonate(tear * speed**1.5, sample_rate, board)
         rasp = highpass(fibres * speed**2, sample_rate, 1500)
         loudness = 1.0 if push else rng.uniform(0.4, 0.7)
@@ -188,7 +187,7 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         return (
             thump / np.abs(thump).max()
             + ring * clang / np.abs(clang).max()
-            + 0.5 * crack / np.abs(crack).max()
+            + 0.9 * crack / np.abs(crack).max()
         )
 
     gap_s = (0.9 * blow_s, 1.1 * blow_s)
@@ -212,12 +211,12 @@ def sewing_machine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     ).clip(0, 1)
     speed = stitch_hz * (0.4 + 0.6 * run)
     turn = phase(speed, sample_rate)
-    body = modes(rng, rng.uniform(180, 320), 8000, 24, 0.008, -1)
+    body = modes(rng, rng.uniform(700, 1100), 9000, 24, 0.003, 1)
     grain = noise(rng, n_samples, sample_rate)
     blows = np.zeros(n_samples)
     for where, strength in zip((0.0, 1.7, 3.3, 4.6), rng.uniform(0.2, 1.0, 4), strict=True):
-        blows += strength * np.exp(150 * (np.cos(turn - where) - 1))
+        blows += strength * np.exp(400 * (np.cos(turn - where) - 1))
     clatter = resonate(blows * grain * run, sample_rate, body)
     motor = lowpass(buzz(9.3 * speed, sample_rate, 5), sample_rate, 2500, order=1)
     whir = noise(rng, n_samples, sample_rate, [(200, -8), (1200, 0), (5000, -10), (12000, -28)])
-    return run * (clatter / clatter.std() + 0.25 * motor + rng.uniform(0.1, 0.3) * whir)
+    return run * (clatter / clatter.std() + 0.4 * motor + rng.uniform(0.5, 0.9) * whir)

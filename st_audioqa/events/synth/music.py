@@ -176,7 +176,7 @@ def piano(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """
     lowest_hz = rng.uniform(130, 330)
     stiffness = rng.uniform(2e-4, 5e-4)
-    softness = rng.uniform(0.09, 0.2)
+    softness = rng.uniform(0.05, 0.13)
     times = onsets(rng, n_samples / sample_rate, (0.2, 0.55), (4, 14), (0.0, 0.6))
     n = int(1.6 * sample_rate)
     t = np.arange(n) / sample_rate
@@ -298,30 +298,6 @@ def trumpet(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     )
 
 
-@sound("Saxophone")
-def saxophone(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Slurred tunes of a reed on a cone: all harmonics, a breathy edge, a wide vibrato."""
-    lowest_hz = rng.uniform(140, 260)
-    vibrato_hz = rng.uniform(4.5, 6)
-    formant_hz = rng.uniform(550, 800)
-
-    def one(pitch_hz: float, n: int) -> Floats:
-        sway = np.sin(2 * np.pi * vibrato_hz * np.arange(n) / sample_rate) * contour(
-            n, 0, 0.5, 1
-        )
-        scoop = 1 - 0.04 * np.exp(-np.arange(n) / (0.03 * sample_rate))
-        f0 = pitch_hz * scoop * (1 + 0.008 * sway)
-        air = noise(rng, n, sample_rate, [(300, -10), (2000, 0), (8000, -12), (14000, -30)])
-        reed = saw(f0, sample_rate) + 0.06 * air
-        cone = throat(lowpass(reed, sample_rate, 2200, order=1), sample_rate,
-                      [formant_hz, 1450, 2900], [300, 350, 700], 12)  # fmt: skip
-        return cone * (1 + 0.12 * sway) * swell(n, sample_rate, 0.04, 0.06)
-
-    return _legato(
-        rng, n_samples, sample_rate, lowest_hz, (0.18, 0.7), one, (4, 10), (0.1, 0.5)
-    )
-
-
 @sound("Accordion")
 def accordion(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Chords and a tune of free reeds, two to a note a few hertz apart, in bellows' swells."""
@@ -417,14 +393,14 @@ def cymbal(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     decay_s = rng.uniform(0.15, 0.4) if ride else rng.uniform(0.5, 1.3)
     n = int(min(4 * decay_s, 3.0) * sample_rate)
     tap = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.001)
-    plates = modes(rng, rng.uniform(280, 480), 14000, 60, 2.5 * decay_s, 0.5)
+    plates = modes(rng, rng.uniform(280, 480), 14000, 110, 3 * decay_s, -0.5)
     ring = resonate(tap, sample_rate, [(f, max(d, 0.05), g) for f, d, g in plates])
     hiss = np.zeros(n)
     for low_hz, high_hz, share in ((700, 3000, 1.2), (3000, 7000, 1.0), (7000, 14500, 0.6)):
         band = bandpass(noise(rng, n, sample_rate), sample_rate, low_hz, high_hz)
         hiss += band * strike(n, sample_rate, 0.012, share * decay_s)
     stick = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.003)
-    stroke = ring / np.abs(ring).max() + rng.uniform(0.5, 1.2) * hiss + 0.3 * stick
+    stroke = ring / np.abs(ring).max() + rng.uniform(0.1, 0.3) * hiss + 0.3 * stick
     stroke *= swell(n, sample_rate, 0.0005, 0.3)
     if ride:
         beat_s = rng.uniform(0.32, 0.5)

@@ -29,26 +29,18 @@ def rain(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     A drop is heard by the bubble it leaves in water, near 14 kHz for the commonest size
     (Pumphrey and Crum, 1989), and as a dull tap on anything else.
     """
-    ground_hz = rng.uniform(700, 1800)
-    spectrum = [(100, -6.0), (ground_hz, 0.0), (5000, -4.0), (10000, -9.0), (15000, -14.0)]
-    hiss = noise(rng, n_samples, sample_rate, spectrum)
-    density = rng.uniform(1500, 4000) * np.ones(n_samples)
-    taps = resonate(
-        pulses(rng, density, sample_rate, 8),
-        sample_rate,
-        [
-            (ground_hz, 0.0008, 1.0),
-            (2.7 * ground_hz, 0.0004, 1.0),
-            (5.5 * ground_hz, 2e-4, 1.0),
-        ],
-    )
-    near = pulses(rng, density / 60, sample_rate, 5)
-    drop_hz = rng.uniform(2000, 5000)
+    ground_hz = rng.uniform(900, 2600)
+    spectrum = [(150, -12), (ground_hz, 0), (3 * ground_hz, -5), (9000, -12), (15000, -20)]
+    density = rng.uniform(250, 900) * (1 + 0.2 * drift(rng, n_samples, sample_rate, 0.5))
+    hits = np.abs(pulses(rng, density, sample_rate, 8))
+    splashes = lowpass(hits, sample_rate, rng.uniform(40, 90), order=1)
+    taps = noise(rng, n_samples, sample_rate, spectrum) * splashes
+    near = pulses(rng, density / 30, sample_rate, 5)
+    drop_hz = rng.uniform(1500, 4000)
     drops = resonate(near, sample_rate, [(drop_hz, 0.0015, 1.0), (0.3 * drop_hz, 0.003, 0.6)])
-    heavier = 1 + 0.15 * drift(rng, n_samples, sample_rate, 0.5)
-    taps *= rng.uniform(0.5, 1.0) / taps.std()
-    drops *= rng.uniform(0.1, 0.5) / drops.std()
-    return (hiss + taps + drops) * heavier
+    far = noise(rng, n_samples, sample_rate, [(80, -4), (600, 0), (5000, -8), (15000, -20)])
+    drops *= rng.uniform(0.1, 0.4) / drops.std()
+    return taps / taps.std() + drops + rng.uniform(0.3, 0.8) * far
 
 
 @sound("Wind")
@@ -78,21 +70,21 @@ def thunder(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     duration_s = n_samples / sample_rate
     near, far = np.zeros(n_samples), np.zeros(n_samples)
     for time_s in onsets(rng, duration_s, (2.6, 4.6)):
-        delays = rng.exponential(rng.uniform(0.7, 1.3), 160)
+        delays = rng.gamma(1.5, rng.uniform(0.5, 0.9), 160)
         times = time_s + delays
-        sizes = rng.lognormal(0, 0.8, 160) * np.exp(-delays / 1.5)
+        sizes = rng.lognormal(0, 0.5, 160) * np.exp(-delays / 1.5)
         keep = times < duration_s
         at = (times[keep] * sample_rate).astype(np.int64)
         near[at] += (sizes * np.exp(-delays / 0.25))[keep]
         far[at] += sizes[keep]
     boom = resonate(
-        noise(rng, n_samples, sample_rate) * (lowpass(far, sample_rate, 4, order=1) + 1e-4),
+        noise(rng, n_samples, sample_rate) * (lowpass(far, sample_rate, 1.5, order=1) + 1e-4),
         sample_rate,
-        [(70, 0.006, 1.0), (110, 0.005, 0.8), (190, 0.003, 0.5), (380, 0.0015, 0.25)],
+        [(60, 0.004, 1.0), (110, 0.003, 0.7), (240, 0.0015, 0.4), (600, 0.0006, 0.2)],
     )
     crash = noise(rng, n_samples, sample_rate, [(100, 0), (1000, -6), (4000, -16), (9000, -32)])
     crash *= lowpass(near, sample_rate, 14, order=1)
-    return boom / boom.std() + rng.uniform(0.3, 1.0) * crash / crash.std()
+    return boom / boom.std() + rng.uniform(0.1, 0.5) * crash / crash.std()
 
 
 @sound("Fire")
@@ -108,10 +100,10 @@ def fire(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     )
     specks = highpass(pulses(rng, 8 * rate, sample_rate, 8), sample_rate, 2500)
     flicker = 0.7 + 0.3 * drift(rng, n_samples, sample_rate, 9)
-    roar = noise(rng, n_samples, sample_rate, [(60, 0), (200, -8), (900, -24), (12000, -36)])
+    roar = noise(rng, n_samples, sample_rate, [(60, 0), (200, -5), (900, -20), (12000, -30)])
     snaps /= snaps.std()
-    specks *= 0.5 / specks.std()
-    return snaps + specks + rng.uniform(0.25, 0.7) * roar * flicker
+    specks *= 0.4 / specks.std()
+    return snaps + specks + rng.uniform(0.8, 1.8) * roar * flicker
 
 
 @sound("Waves, surf")
@@ -164,7 +156,7 @@ def stream(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         times,
         (bubbles[i] * size for i, size in zip(picks, loudness, strict=True)),
     )
-    spectrum = [(100, -14.0), (600, 0.0), (2500, -5.0), (8000, -16.0), (15000, -28.0)]
+    spectrum = [(100, -14.0), (600, 0.0), (2500, -3.0), (8000, -8.0), (15000, -18.0)]
     rush = noise(rng, n_samples, sample_rate, spectrum)
     return gurgle / gurgle.std() + rng.uniform(0.35, 0.8) * rush
 
