@@ -36,7 +36,7 @@ class Library:
     """
 
     name = "synth"
-    version = "1.0"
+    version = "2.0"
     """A change of any waveform changes it."""
 
     def __init__(

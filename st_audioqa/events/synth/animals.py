@@ -17,7 +17,7 @@ from st_audioqa.events.synth.shaping import (
     swell,
     throat,
 )
-from st_audioqa.events.synth.sources import drift, noise, partials, saw, train
+from st_audioqa.events.synth.sources import drift, noise, partials, phase
 from st_audioqa.events.synth.voices import tract_hz, voice
 
 Floats = NDArray[np.float64]
@@ -119,55 +119,6 @@ def bleat(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     return repeated(one, rng, n_samples, sample_rate, 0.5, (0.95, 1.7))
 
 
-@sound("Neigh, whinny")
-def neigh(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A high squeal that falls, shaking ever slower, and ends in a nicker."""
-    pitch_hz = rng.uniform(700, 1100)
-    rough = rng.uniform(0.2, 0.5)
-    tract = tract_hz(rng.uniform(0.28, 0.36), 8)
-
-    def one() -> Floats:
-        n = int(rng.uniform(1.3, 2.1) * sample_rate)
-        shake_hz = contour(n, 13, 12, 10, 8)
-        shake = np.sin(np.cumsum(shake_hz) * 2 * np.pi / sample_rate)
-        depth = contour(n, 0.0, 0.2, 0.7, 1.0)
-        f0 = pitch_hz * contour(n, 0.75, 1.0, 1.05, 1.0, 0.9, 0.75, 0.55)
-        call = voice(rng, f0 * (1 + 0.07 * depth * shake), sample_rate, 0.8, rough)
-        mouth = throat(call, sample_rate, tract, [150] * 4 + [300] * 4, 14)
-        shaken = mouth * (1 + 0.7 * depth * shake)
-        nose = bandpass(shaken, sample_rate, 900, 3600) + 0.15 * shaken
-        return nose * swell(n, sample_rate, 0.08, 0.3)
-
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (2.0, 3.2))
-
-
-@sound("Crowing, cock-a-doodle-doo")
-def crowing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A cock: a few short notes, hoarse at first, and a long clear one that sags."""
-    pitch_hz = rng.uniform(430, 640)
-    speed = rng.uniform(0.85, 1.25)
-    throat_hz = rng.uniform(1300, 1800)
-
-    def note(seconds: float, rough: float, *shape: float) -> Floats:
-        n = int(seconds * speed * rng.uniform(0.9, 1.1) * sample_rate)
-        call = voice(rng, pitch_hz * contour(n, *shape), sample_rate, 0.08, rough)
-        beak = throat(call, sample_rate, [throat_hz, 1.7 * throat_hz, 4900],
-                      [350, 400, 900], 18)  # fmt: skip
-        silence = np.zeros(int(rng.uniform(0.01, 0.08) * sample_rate))
-        shut = lowpass(beak, sample_rate, 3200, order=1) * swell(n, sample_rate, 0.03, 0.07)
-        return np.concatenate([shut, silence])
-
-    def one() -> Floats:
-        return np.concatenate([
-            0.6 * note(0.2, 0.15, 0.85, 0.95, 0.9),
-            0.8 * note(rng.uniform(0.2, 0.4), rng.uniform(0.15, 0.4), 1.0, 1.15, 1.15, 1.1),
-            0.9 * note(0.25, rng.uniform(0.05, 0.3), 1.1, 1.2, 1.1),
-            note(rng.uniform(0.7, 1.2), 0.01, 1.15, 1.3, 1.3, 1.28, 1.25, 1.1, 0.85),
-        ])  # fmt: skip
-
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (2.3, 3.6))
-
-
 @sound("Quack")
 def quack(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A duck: nasal calls in a row, the first the loudest."""
@@ -250,38 +201,34 @@ def cricket(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Mosquito")
 def mosquito(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A thin whine that wanders in pitch and comes and goes in passes."""
-    wingbeat_hz = rng.uniform(420, 680)
+    wingbeat_hz = rng.uniform(380, 640)
     passing = drift(rng, n_samples, sample_rate, rng.uniform(0.4, 1.0))
-    f0 = wingbeat_hz * (1 + 0.03 * drift(rng, n_samples, sample_rate, 1.5) + 0.02 * passing)
-    f0 *= 1 + 0.012 * drift(rng, n_samples, sample_rate, 60)
-    wings = saw(f0, sample_rate) * (1 + 0.3 * drift(rng, n_samples, sample_rate, 35))
-    whine = bandpass(wings, sample_rate, 900, 9000)
-    near = 0.08 + (0.5 + 0.5 * passing) ** 2
-    return whine * near
+    f0 = wingbeat_hz * (1 + 0.02 * drift(rng, n_samples, sample_rate, 2) + 0.02 * passing)
+    wings = voice(rng, f0, sample_rate, 0.02, 0.04)
+    whine = throat(wings, sample_rate, [2.2 * wingbeat_hz, 3000, 5200], [700, 900, 1500], 8)
+    return bandpass(whine, sample_rate, 450, 9000) * (0.06 + (0.5 + 0.5 * passing) ** 2)
 
 
 @sound("Croak")
 def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A frog: trains of pulses, slowing a little, that make a throat sac ring."""
-    sac_hz = rng.uniform(700, 1500)
-    rate_hz = rng.uniform(60, 160)
-    bright = rng.uniform(0.4, 1.0)
+    """A frog: short hoarse calls in rows, cut into pulses that make a throat sac ring."""
+    pitch_hz = rng.uniform(350, 620)
+    sac_hz = rng.uniform(1000, 1500)
+    pulse_hz = rng.uniform(28, 60)
+    rough = rng.uniform(0.15, 0.35)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.12, 0.35) * sample_rate)
-        rate = rate_hz * contour(n, 1.1, 1.0, 0.85) * rng.uniform(0.95, 1.05)
-        source = 0.004 * noise(rng, n, sample_rate)
-        at = train(rate, sample_rate)
-        source[at] += rng.uniform(0.6, 1.0, len(at))
-        ringing = [
-            (sac_hz, 0.004, 1.0),
-            (2.1 * sac_hz, 0.002, bright),
-            (3.4 * sac_hz, 0.002, 0.7 * bright),
-            (5.6 * sac_hz, 0.001, 0.4 * bright),
-        ]
-        return resonate(source, sample_rate, ringing) * swell(n, sample_rate, 0.06, 0.08)
+        n = int(rng.uniform(0.2, 0.5) * sample_rate)
+        f0 = pitch_hz * rng.uniform(0.97, 1.03) * contour(n, 0.9, 1.05, 1.1, 1.0)
+        call = voice(rng, f0, sample_rate, 0.5, rough)
+        sac = throat(call, sample_rate, [sac_hz, 1.7 * sac_hz, 2.6 * sac_hz],
+                     [200, 300, 500], 18)  # fmt: skip
+        cut = np.exp(
+            2.5 * (np.cos(phase(pulse_hz * contour(n, 1.1, 1.0, 0.9), sample_rate)) - 1)
+        )
+        return bandpass(sac * cut, sample_rate, 700, 3600) * swell(n, sample_rate, 0.05, 0.06)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.45, 0.8), (2, 5), (0.1, 0.8))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.5, 0.85), (2, 5), (0.1, 0.8))
 
 
 @sound("Hoot")

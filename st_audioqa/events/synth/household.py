@@ -15,7 +15,7 @@ from st_audioqa.events.synth.shaping import (
     strike,
     swell,
 )
-from st_audioqa.events.synth.sources import drift, noise, phase, pulses
+from st_audioqa.events.synth.sources import drift, noise, pulses, train
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
@@ -95,20 +95,20 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Zipper (clothing)")
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Teeth closing one by one, ever faster, up or down; the cloth sounds along."""
-    metal = modes(rng, rng.uniform(2000, 3000), 13500, 14, 0.0008, 3)
-    slowest_hz = rng.uniform(70, 130)
-    cloth = [(500, -26), (2000, -8), (5000, 0), (13000, -5)]
+    metal = modes(rng, rng.uniform(1200, 2000), 13000, 14, 0.0012, 2)
+    slowest_hz = rng.uniform(90, 150)
 
     def one() -> Floats:
         n = int(rng.uniform(0.35, 0.8) * sample_rate)
         rate = slowest_hz * np.geomspace(1.0, rng.uniform(2.5, 5), n)
         rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
-        grip = np.exp(3 * (np.cos(phase(rate, sample_rate)) - 1))
-        rasp = noise(rng, n, sample_rate, cloth) * (0.25 + grip)
-        ringing = resonate(rasp, sample_rate, metal)
-        run = rasp / rasp.std() + 0.7 * ringing / ringing.std()
-        run *= contour(n, 0.5, 1) * swell(n, sample_rate, 0.04, 0.03)
-        return run[:: rng.choice([-1, 1])]
+        teeth = 0.05 * noise(rng, n, sample_rate)
+        at = train(rate, sample_rate)
+        teeth[at] += rng.choice((-1, 1), len(at)) * rng.uniform(0.6, 1.0, len(at))
+        scrape = resonate(teeth, sample_rate, metal)
+        cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
+        run = (scrape / scrape.std() + 0.3 * cloth) * contour(n, 0.5, 1)
+        return (run * swell(n, sample_rate, 0.04, 0.03))[:: rng.choice([-1, 1])]
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (0.9, 1.4), (1, 4), (0.0, 0.5))
 
@@ -134,23 +134,6 @@ def glass(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     return place(
         n_samples, sample_rate, times, (glasses[i] * rng.uniform(0.3, 1) for i in picks)
     )
-
-
-@sound("Keys jangling")
-def keys_jangling(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A bunch of keys shaken: quick clusters of small bright metal rings.
-
-    Random collisions of a few like things (Cook, 1997, "Physically informed sonic modeling").
-    """
-    keys = [modes(rng, low_hz, 14000, 20, 0.008, 1) for low_hz in rng.uniform(2000, 3500, 3)]
-    shake_hz = rng.uniform(2.5, 5)
-    moving = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, 2 * shake_hz)
-    pauses = (drift(rng, n_samples, sample_rate, 0.8) > -0.6).astype(np.float64)
-    rate = rng.uniform(60, 140) * moving**2 * pauses
-    total = np.zeros(n_samples)
-    for key in keys:
-        total += resonate(pulses(rng, rate / 3, sample_rate, 9), sample_rate, key)
-    return total
 
 
 @sound("Frying (food)")

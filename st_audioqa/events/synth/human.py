@@ -17,7 +17,7 @@ from st_audioqa.events.synth.shaping import (
     swell,
     throat,
 )
-from st_audioqa.events.synth.sources import drift, noise, partials, phase, pulses, saw
+from st_audioqa.events.synth.sources import drift, noise, partials, phase, saw
 from st_audioqa.events.synth.voices import voice
 
 Floats = NDArray[np.float64]
@@ -171,7 +171,8 @@ def cough(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         voiced = contour(n, 0.4, 0.3, 0.6, 0.3, 0)
         source += rng.uniform(0.1, 0.5) * voice(rng, f0, sample_rate, 0.3, 0.1) * voiced
         closing = contour(n // 500, 1.25, 1.1, 0.9, 0.75)
-        mouth = throat(source, sample_rate, [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
+        mouth = throat(source, sample_rate,
+                       [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
                        [180, 220, 300, 350, 450], 16)  # fmt: skip
         return lowpass(mouth, sample_rate, 1900, order=1) * swell(n, sample_rate, 0.002, 0.08)
 
@@ -201,7 +202,8 @@ def sneeze(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             * voice(rng, f0, sample_rate, 0.3, 0.05)
             * strike(n_out, sample_rate, 0.01, 0.06)
         )
-        blast = throat(blast, sample_rate, [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
+        blast = throat(blast, sample_rate,
+                       [tract[0] * closing, tract[1] * closing**0.5, *tract[2:]],
                        [200, 250, 300, 350, 450], 16)  # fmt: skip
         blast = lowpass(blast, sample_rate, 2200, order=1)
         hiss = noise(rng, n_out, sample_rate, FRICATIVES_DB[1])
@@ -242,7 +244,7 @@ def snoring(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 @sound("Clapping")
 def clapping(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """One person's claps: short bursts coloured by the hollow of the hands."""
-    period_s = rng.uniform(0.22, 0.5)
+    period_s = rng.uniform(0.2, 0.4)
     hollow_hz = rng.uniform(700, 1500)
     gap_s = (0.92 * period_s, 1.08 * period_s)
     return repeated(
@@ -294,64 +296,34 @@ def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     return (total + crowd) * swelling
 
 
-@sound("Cheering")
-def cheering(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A crowd: many long shouted vowels at once, whistles and a roar."""
-    total = np.zeros(n_samples)
-    for _ in range(28):
-        n = int(rng.uniform(0.6, 2.0) * sample_rate)
-        pitch_hz = rng.choice([rng.uniform(180, 350), rng.uniform(350, 620)])
-        f0 = pitch_hz * contour(n, 0.85, 1.1, 1.05, 1.0, 0.8)
-        size = 1.0 if pitch_hz < 350 else 1.17
-        vowel = size * np.array([rng.uniform(550, 850), rng.uniform(1000, 1500), 2500, 3500])
-        shout = throat(saw(f0, sample_rate) * swell(n, sample_rate, 0.1, 0.4), sample_rate,
-                       vowel, [120, 150, 250, 300], 20) * rng.lognormal(-0.5, 0.6)  # fmt: skip
-        at = int(rng.uniform(-0.05, 0.95) * n_samples)
-        first = max(-at, 0)
-        part = shout[first : n_samples - at]
-        total[at + first : at + first + len(part)] += part
-    spectrum = [(200, -12), (600, -2), (1200, 0), (2600, -6), (6000, -22), (14000, -45)]
-    roar = noise(rng, n_samples, sample_rate, spectrum) * total.std()
-    roar *= 1 + 0.3 * drift(rng, n_samples, sample_rate, 4)
-    return (lowpass(total, sample_rate, 3000, order=1) + rng.uniform(0.3, 0.7) * roar) * (
-        1 + 0.3 * drift(rng, n_samples, sample_rate, 0.4)
-    )
-
-
 @sound("Walk, footsteps")
 def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Heel, then sole: clicks on a hard floor or the crunch of grains on gravel."""
+    """Heel, then sole, of shoes on a floor: two soft knocks, a scuff, cloth between the steps."""
     step_s = rng.uniform(0.45, 0.68)
-    gap_s = (0.92 * step_s, 1.08 * step_s)
     n = int(0.34 * sample_rate)
-    floor = modes(rng, rng.uniform(140, 260), 6000, 20, 0.012, -2.5)
-    crunch = rng.choice([0.0, 1.0]) * rng.uniform(0.5, 1.0)
-    grain_hz = rng.uniform(1200, 2600)
+    floor = modes(rng, rng.uniform(100, 220), 4500, 24, 0.014, -2.5)
+    sole = [(300, -24), (rng.uniform(1200, 3000), 0), (6000, -6), (13000, -22)]
+    hardness = rng.uniform(0.3, 1.0)
 
     def tread(contact_s: float) -> Floats:
         hit = noise(rng, n, sample_rate) * strike(n, sample_rate, contact_s, 2 * contact_s)
-        struck = resonate(hit, sample_rate, floor) + 0.3 * hit
-        return struck / np.abs(struck).max()
-
-    def gravel() -> Floats:
-        weight = strike(n, sample_rate, 0.03, 0.05)
-        weight[n // 3 :] += 0.8 * strike(n - n // 3, sample_rate, 0.04, 0.04)
-        stones = lowpass(
-            np.abs(pulses(rng, np.full(n, 350.0), sample_rate, 8)), sample_rate, 150
-        )
-        grains = noise(rng, n, sample_rate, [(300, -20), (grain_hz, 0), (9000, -8)])
-        return grains * stones * weight * swell(n, sample_rate, 0.01, 0.05)
+        struck = resonate(hit, sample_rate, floor)
+        return struck / np.abs(struck).max() + 0.25 * hardness * hit / np.abs(hit).max()
 
     def one() -> Floats:
-        late = int(rng.uniform(0.06, 0.12) * sample_rate)
-        step = tread(0.0006)
-        step[late:] += rng.uniform(0.2, 0.6) * tread(0.002)[: n - late]
-        scuff = noise(rng, n, sample_rate, [(500, -20), (2500, 0), (6000, -4), (13000, -22)])
-        step += rng.uniform(0.02, 0.08) * scuff * strike(n, sample_rate, 0.06, 0.05)
-        stones = gravel()
-        return (1 - crunch) * step + 1.5 * crunch * stones / max(np.abs(stones).max(), 1e-9)
+        late = int(rng.uniform(0.05, 0.11) * sample_rate)
+        step = tread(0.0012 / hardness)
+        step[late:] += rng.uniform(0.25, 0.7) * tread(0.0025)[: n - late]
+        scuff = noise(rng, n, sample_rate, sole) * strike(n, sample_rate, 0.05, 0.04)
+        return step + rng.uniform(0.03, 0.12) * scuff
 
-    return repeated(one, rng, n_samples, sample_rate, 0.55, gap_s, (8, 20), (0.0, 0.4))
+    gap_s = (0.92 * step_s, 1.08 * step_s)
+    steps = repeated(one, rng, n_samples, sample_rate, 0.55, gap_s, (8, 20), (0.0, 0.4))
+    cloth = noise(
+        rng, n_samples, sample_rate, [(200, -12), (1500, 0), (5000, -8), (12000, -25)]
+    )
+    sway = 1 + 0.8 * np.cos(np.arange(n_samples) * (2 * np.pi / step_s / sample_rate))
+    return steps + rng.uniform(0.003, 0.01) * cloth * sway
 
 
 @sound("Whistling")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.events.synth.catalogue import sound
-from st_audioqa.events.synth.rhythm import onsets, place
+from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     contour,
     highpass,
@@ -169,54 +169,33 @@ def sawing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Hammer")
 def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Steel on a nail in wood: a crack, a short clang and the thump of the board.
+    """Steel on a nail in wood: a bright crack, a short clang and the thump of the board.
 
-    The nail goes deeper, so that the pitch of its clang rises a little with every blow.
+    The nail goes deeper, so that the pitch of its clang changes a little with every blow.
     """
-    steel = modes(rng, rng.uniform(1700, 2900), 11000, 8, 0.02, -2)
-    board = modes(rng, rng.uniform(130, 260), 2500, 14, 0.03, -3)
-    ring = rng.uniform(0.15, 0.5)
-    blow_s = rng.uniform(0.35, 0.55)
+    steel = modes(rng, rng.uniform(900, 1800), 11000, 14, 0.016, 0)
+    board = modes(rng, rng.uniform(130, 260), 2500, 14, 0.02, -3)
+    ring, thump = rng.uniform(0.3, 0.8), rng.uniform(0.2, 0.6)
+    bright_hz = rng.uniform(2000, 4500)
+    spectrum = [(300, -20), (bright_hz / 2, -6), (bright_hz, 0), (12000, -10)]
+    blow_s = rng.uniform(0.32, 0.55)
     n = int(0.35 * sample_rate)
 
-    def one(depth: float) -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.0015)
-        thump = resonate(hit, sample_rate, board)
-        clang = resonate(hit, sample_rate, [(f * depth, d, g) for f, d, g in steel])
-        crack = highpass(hit, sample_rate, 800)
+    def one() -> Floats:
+        level = strike(n, sample_rate, 0.0003, 0.003) + 0.08 * strike(
+            n, sample_rate, 0.002, 0.02
+        )
+        late = int(rng.uniform(0.004, 0.02) * sample_rate)
+        level[late:] += 0.4 * strike(n - late, sample_rate, 0.0003, 0.002)
+        crack = noise(rng, n, sample_rate, spectrum) * level
+        depth = rng.uniform(0.96, 1.05)
+        clang = resonate(crack, sample_rate, [(f * depth, d, g) for f, d, g in steel])
+        body = resonate(crack, sample_rate, board)
         return (
-            thump / np.abs(thump).max()
+            crack / np.abs(crack).max()
             + ring * clang / np.abs(clang).max()
-            + 0.9 * crack / np.abs(crack).max()
+            + thump * body / np.abs(body).max()
         )
 
     gap_s = (0.9 * blow_s, 1.1 * blow_s)
-    times = onsets(rng, n_samples / sample_rate, gap_s, (3, 7), (0.3, 0.9))
-    return place(
-        n_samples,
-        sample_rate,
-        times,
-        (one(rng.uniform(0.96, 1.05)) * rng.uniform(0.5, 1) for _ in times),
-    )
-
-
-@sound("Sewing machine")
-def sewing_machine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Clatter of needle, hook and feed at every stitch, in runs, with a motor's hum."""
-    stitch_hz = rng.uniform(10, 16)
-    starts = onsets(rng, n_samples / sample_rate, (1.6, 3.4))
-    n = int(rng.uniform(1.3, 1.6) * sample_rate)
-    run = place(
-        n_samples, sample_rate, starts, (swell(n, sample_rate, 0.25, 0.25) for _ in starts)
-    ).clip(0, 1)
-    speed = stitch_hz * (0.4 + 0.6 * run)
-    turn = phase(speed, sample_rate)
-    body = modes(rng, rng.uniform(700, 1100), 9000, 24, 0.003, 1)
-    grain = noise(rng, n_samples, sample_rate)
-    blows = np.zeros(n_samples)
-    for where, strength in zip((0.0, 1.7, 3.3, 4.6), rng.uniform(0.2, 1.0, 4), strict=True):
-        blows += strength * np.exp(400 * (np.cos(turn - where) - 1))
-    clatter = resonate(blows * grain * run, sample_rate, body)
-    motor = lowpass(buzz(9.3 * speed, sample_rate, 5), sample_rate, 2500, order=1)
-    whir = noise(rng, n_samples, sample_rate, [(200, -8), (1200, 0), (5000, -10), (12000, -28)])
-    return run * (clatter / clatter.std() + 0.4 * motor + rng.uniform(0.5, 0.9) * whir)
+    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (3, 7), (0.3, 0.9))

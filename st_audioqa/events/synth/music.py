@@ -104,28 +104,6 @@ def drum(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     return place(n_samples, sample_rate, times, (pair[i] * rng.uniform(0.4, 1) for i in picks))
 
 
-@sound("Bell")
-def bell(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A swung church bell: hum, prime, tierce, quint, nominal and higher ones, long ringing.
-
-    Each partial is a pair a hair apart, as no bell is quite round, and so beats (Rossing,
-    2000).
-    """
-    prime_hz = rng.uniform(230, 560)
-    ratios = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.67, 3.0, 4.1, 5.4, 6.8])
-    gains = np.array([0.6, 0.7, 0.8, 0.3, 1.0, 0.35, 0.4, 0.55, 0.5, 0.35, 0.2])
-    gains = gains * rng.uniform(0.6, 1.3, 11)
-    decays_s = rng.uniform(1.0, 1.6) * np.minimum(1.8, ratios**-0.9)
-    times = onsets(rng, n_samples / sample_rate, (0.9, 1.8))
-    hits = place(n_samples, sample_rate, times, (rng.uniform(0.6, 1, 1) for _ in times))
-    clapper = np.convolve(hits, noise(rng, 96, sample_rate) * np.hanning(96))[:n_samples]
-    tuned = prime_hz * ratios * rng.uniform(0.995, 1.005, 11)
-    beats = 1 + rng.uniform(0.3, 1.2, 11) / tuned
-    pair = [*zip(tuned, decays_s, gains, strict=True)]
-    pair += zip(tuned * beats, decays_s, 0.5 * gains, strict=True)
-    return resonate(hits + 0.1 * clapper, sample_rate, pair)
-
-
 @sound("Plucked string instrument")
 def plucked_string(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Arpeggios on a guitar: strings as loops of delay and loss, through a wooden body.
@@ -176,7 +154,7 @@ def piano(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """
     lowest_hz = rng.uniform(130, 330)
     stiffness = rng.uniform(2e-4, 5e-4)
-    softness = rng.uniform(0.05, 0.13)
+    softness = rng.uniform(0.07, 0.15)
     times = onsets(rng, n_samples / sample_rate, (0.2, 0.55), (4, 14), (0.0, 0.6))
     n = int(1.6 * sample_rate)
     t = np.arange(n) / sample_rate
@@ -326,7 +304,7 @@ def violin(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     The bowed string moves in a sawtooth (Helmholtz); the body's air mode lies near 280 Hz, its
     main wood modes near 460 and 550, the hill of the bridge at 2 to 3 kHz (Cremer, 1984).
     """
-    lowest_hz = rng.uniform(200, 420)
+    lowest_hz = rng.uniform(290, 440)
     vibrato_hz = rng.uniform(5, 6.5)
     body = [
         rng.uniform(265, 295),
@@ -393,14 +371,14 @@ def cymbal(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     decay_s = rng.uniform(0.15, 0.4) if ride else rng.uniform(0.5, 1.3)
     n = int(min(4 * decay_s, 3.0) * sample_rate)
     tap = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.001)
-    plates = modes(rng, rng.uniform(280, 480), 14000, 110, 3 * decay_s, -0.5)
+    plates = modes(rng, rng.uniform(280, 480), 14000, 110, 3 * decay_s, -1.5)
     ring = resonate(tap, sample_rate, [(f, max(d, 0.05), g) for f, d, g in plates])
     hiss = np.zeros(n)
     for low_hz, high_hz, share in ((700, 3000, 1.2), (3000, 7000, 1.0), (7000, 14500, 0.6)):
         band = bandpass(noise(rng, n, sample_rate), sample_rate, low_hz, high_hz)
         hiss += band * strike(n, sample_rate, 0.012, share * decay_s)
     stick = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.003)
-    stroke = ring / np.abs(ring).max() + rng.uniform(0.1, 0.3) * hiss + 0.3 * stick
+    stroke = ring / np.abs(ring).max() + rng.uniform(0.3, 0.8) * hiss + 0.3 * stick
     stroke *= swell(n, sample_rate, 0.0005, 0.3)
     if ride:
         beat_s = rng.uniform(0.32, 0.5)

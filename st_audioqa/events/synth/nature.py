@@ -53,10 +53,13 @@ def wind(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     gust = (gust + 0.15 * drift(rng, n_samples, sample_rate, 3)).clip(0, 1)
     edge_hz = rng.uniform(350, 650)
     track = edge_hz * (0.7 + 0.8 * gust[::2000])
-    air = noise(rng, n_samples, sample_rate, [(60, 0), (200, -3), (800, -14), (5000, -40)])
+    rush_hz = rng.uniform(120, 400)
+    fall_db = rng.uniform(-24, -12)
+    spectrum = [(60, 0), (rush_hz, -3), (4 * rush_hz, fall_db), (6000, 2.5 * fall_db)]
+    air = noise(rng, n_samples, sample_rate, spectrum)
     white = noise(rng, n_samples, sample_rate, [(200, 0), (8000, -12)])
     howl = formants(white, sample_rate, [track, 1.53 * track], [25, 40], [1.6, 0.9])
-    rustle = lowpass(white, sample_rate, 2500, order=1) * 0.08
+    rustle = lowpass(white, sample_rate, 2500, order=1) * rng.uniform(0.03, 0.15)
     return air * (0.25 + gust) + (howl * rng.uniform(0.5, 1.0) + rustle) * (0.05 + gust**2)
 
 
@@ -83,7 +86,7 @@ def thunder(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         [(60, 0.004, 1.0), (110, 0.003, 0.7), (240, 0.0015, 0.4), (600, 0.0006, 0.2)],
     )
     crash = noise(rng, n_samples, sample_rate, [(100, 0), (1000, -6), (4000, -16), (9000, -32)])
-    crash *= lowpass(near, sample_rate, 14, order=1)
+    crash *= lowpass(near, sample_rate, 5, order=1)
     return boom / boom.std() + rng.uniform(0.1, 0.5) * crash / crash.std()
 
 

@@ -21,7 +21,7 @@ def tract_hz(length_m: float, count: int) -> Floats:
     Odd multiples of a quarter wave (Fant, 1960); lengths of animals' tracts follow their size
     (Riede and Fitch, 1999, for dogs).
     """
-    return (2 * np.arange(count) + 1) * SPEED_OF_SOUND / (4 * length_m)
+    return np.asarray((2 * np.arange(count) + 1) * (SPEED_OF_SOUND / (4 * length_m)))
 
 
 def voice(
