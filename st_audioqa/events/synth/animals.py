@@ -203,7 +203,7 @@ def mosquito(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """A thin whine that wanders in pitch and comes and goes in passes."""
     wingbeat_hz = rng.uniform(380, 640)
     passing = drift(rng, n_samples, sample_rate, rng.uniform(0.4, 1.0))
-    f0 = wingbeat_hz * (1 + 0.02 * drift(rng, n_samples, sample_rate, 2) + 0.02 * passing)
+    f0 = wingbeat_hz * (1 + 0.05 * drift(rng, n_samples, sample_rate, 2) + 0.03 * passing)
     wings = voice(rng, f0, sample_rate, 0.02, 0.04)
     whine = throat(wings, sample_rate, [2.2 * wingbeat_hz, 3000, 5200], [700, 900, 1500], 8)
     return bandpass(whine, sample_rate, 450, 9000) * (0.06 + (0.5 + 0.5 * passing) ** 2)
