@@ -24,7 +24,7 @@ def noise(
     rng: np.random.Generator,
     n_samples: int,
     sample_rate: int,
-    spectrum_db: Sequence[tuple[float, float]] = ((100.0, 0.0),),
+    spectrum_db: Sequence[tuple[float, float]] | None = None,
 ) -> Floats:
     """Gaussian noise of RMS 1 with the given spectrum.
 
@@ -35,6 +35,9 @@ def noise(
     spectrum_db : sequence of (frequency in Hz, level in dB)
         Joined by straight lines over log frequency, level beyond both ends; white by default.
     """
+    if spectrum_db is None:
+        white = rng.standard_normal(n_samples)
+        return np.asarray(white / np.sqrt(np.mean(white**2)))
     n_fft = fft.next_fast_len(n_samples, real=True)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     frequencies[0] = frequencies[1]
