@@ -52,7 +52,7 @@ def synthesise(name: str, rng: np.random.Generator) -> Floats:
     ndarray [shape=(SCENE_SAMPLES,)]
     """
     raw = SOUNDS[name](rng, SCENE_SAMPLES, SAMPLE_RATE)
-    audible = highpass(raw, SAMPLE_RATE, LOWEST_HZ, order=4)
+    audible = highpass(raw, SAMPLE_RATE, LOWEST_HZ, order=6)
     edges = swell(SCENE_SAMPLES, SAMPLE_RATE, EDGE_S, EDGE_S)
     faded = audible * edges
     return np.asarray(faded - edges * (faded.mean() / edges.mean()))
