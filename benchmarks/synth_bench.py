@@ -179,7 +179,8 @@ def class_table(rows: Mapping[str, list[Measured]], cpu_ms: Mapping[str, Floats]
 
         harmonic = middle("harmonic")
         pitches = [row.pitch_hz for row in measured if np.isfinite(row.pitch_hz)]
-        pitch = f"{np.min(pitches):.0f}-{np.max(pitches):.0f}" if harmonic > 0.3 else ""
+        tonal = harmonic > 0.3 and len(pitches) > 0
+        pitch = f"{np.min(pitches):.0f}-{np.max(pitches):.0f}" if tonal else ""
         within, nearest = spread[name]
         print(
             f"| {name} | {middle('active_s'):.1f} | {middle('crest_db'):.0f} "
