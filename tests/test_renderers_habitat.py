@@ -117,7 +117,8 @@ def test_responses_are_those_of_the_rlr_engine(dialect, install, tmp_path):
         first = np.flatnonzero(np.abs(b) > 0.05)[0] + 32
         for part in (slice(first, 2560), slice(2560, 6400)):
             energies = (a[part] ** 2).sum(), (b[part] ** 2).sum()
-            assert abs(10 * np.log10(energies[0] / energies[1])) < 1.0
+            # The listener of habitat-sim has a radius, which catches more reflections.
+            assert abs(10 * np.log10(energies[0] / energies[1])) < 1.5
         lags = np.arange(-20, 21)
         alike = [np.roll(a, lag)[first:1600] @ b[first:1600] for lag in lags]
         assert abs(lags[np.argmax(alike)]) <= 2

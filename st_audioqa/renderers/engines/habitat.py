@@ -49,9 +49,9 @@ from st_audioqa.scene import Room, SceneFiles
 __all__ = ["PRESETS", "Engine"]
 
 PRESETS = {
-    "fast": Settings(rays=100, frequency_bands=4),
-    "default": Settings(rays=500, frequency_bands=8),
-    "reference": Settings(rays=5000, frequency_bands=8),
+    "fast": Settings(rays=200, frequency_bands=12),
+    "default": Settings(rays=500, frequency_bands=12),
+    "reference": Settings(rays=5000, frequency_bands=12),
 }
 
 ADAPTER = "1"
