@@ -131,7 +131,16 @@ class Event:
     labels: tuple[str, ...]
     """AudioSet display names, the most specific one first; it names the source."""
     mids: tuple[str, ...]
+    """Machine identifier of each label, "own:..." for one that is not AudioSet's."""
     licence: str
+    library_version: str = ""
+    recording: str = ""
+    """What the clip was cut from; empty where that is the clip itself. No recording serves two
+    splits."""
+    attribution: str = ""
+    """Who is to be named as the source of the clip."""
+    repeated: bool = False
+    """Whether a sound shorter than the scene is heard again and again."""
 
     @property
     def name(self) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from st_audioqa.conventions import SAMPLE_RATE, SCENE_SAMPLES
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.events import LIBRARIES, active_level_dbfs, activity
+from st_audioqa.events.catalogue import SPLITS
 from st_audioqa.events.files import find_sound, read_clip
-from st_audioqa.events.libraries.folder import SPLITS
 from st_audioqa.seeding import generator
 
 
@@ -219,7 +219,7 @@ def test_copies_of_a_file_share_its_split(folder: Path):
 
 @pytest.mark.parametrize("name", ["Bark", "Walk, footsteps"])
 def test_folder_waveforms(folder: Path, name: str):
-    library = LIBRARIES.get("folder")(path=str(folder))
+    library = LIBRARIES.get("folder")(path=str(folder), repeat=True)
     drawn = [library.draw(generator(0, i), "train", name) for i in range(5)]
     assert len({event.offset_s for event in drawn}) == 5
     for event in drawn:
@@ -227,6 +227,7 @@ def test_folder_waveforms(folder: Path, name: str):
         assert np.array_equal(waveform, library.waveform(event))
         assert active_level_dbfs(waveform) == pytest.approx(event.level_dbfs, abs=1e-3)
         active = activity(waveform)
+        assert event.repeated == (name == "Bark")
         if name == "Bark":  # repeated with pauses
             assert -1 <= event.offset_s <= 0
             assert active[:8].any()
@@ -235,6 +236,19 @@ def test_folder_waveforms(folder: Path, name: str):
         else:  # an excerpt
             assert 0 <= event.offset_s <= 4
             assert active.all()
+
+
+def test_a_short_sound_is_placed_once_and_whole_unless_it_is_to_be_repeated(folder: Path):
+    library = LIBRARIES.get("folder")(path=str(folder))
+    first = set()
+    for i in range(20):
+        event = library.draw(generator(0, i), "train", "Bark")
+        sounding = np.flatnonzero(np.abs(library.waveform(event)) > 1e-4) / SAMPLE_RATE
+        assert sounding[0] == pytest.approx(-event.offset_s, abs=0.01)
+        assert np.ptp(sounding) == pytest.approx(0.8, abs=0.02)
+        assert not event.repeated
+        first.add(round(sounding[0]))
+    assert len(first) > 5
 
 
 def test_folder_waveform_follows_from_the_event(folder: Path):

@@ -42,10 +42,14 @@ _POINT = pa.list_(pa.float32())
 _EVENT = pa.struct(
     [
         ("library", pa.string()),
+        ("library_version", pa.string()),
         ("clip_id", pa.string()),
+        ("recording", pa.string()),
         ("offset_s", pa.float64()),
         ("level_dbfs", pa.float64()),
+        ("repeated", pa.bool_()),
         ("licence", pa.string()),
+        ("attribution", pa.string()),
     ]
 )
 _MOTION = pa.struct(
@@ -197,10 +201,14 @@ def _source_to_row(source: SourceTrack) -> dict[str, Any]:
         "index": source.index,
         "event": {
             "library": event.library,
+            "library_version": event.library_version,
             "clip_id": event.clip_id,
+            "recording": event.recording,
             "offset_s": event.offset_s,
             "level_dbfs": event.level_dbfs,
+            "repeated": event.repeated,
             "licence": event.licence,
+            "attribution": event.attribution,
         },
         "labels": list(event.labels),
         "mids": list(event.mids),

@@ -1,14 +1,13 @@
-"""Audio files of any kind as clips of a scene's length, mono at `SAMPLE_RATE`.
+"""Audio of any kind as clips of a scene's length, mono at `SAMPLE_RATE`.
 
-Files are read in pieces: a recording of two hours costs no more memory than one of ten
-seconds. Silence before the first and after the last sound is left out; a stretch of
-`BLOCK_S` is silent if the RMS about its mean is below `SILENCE_DBFS`.
+Files are read in pieces: a recording of two hours costs no more memory than one of a minute.
+Silence before the first and after the last sound is left out; a stretch of `BLOCK_S` is silent
+if the RMS about its mean is below `SILENCE_DBFS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +17,35 @@ import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import DURATION_S, SAMPLE_RATE, SCENE_SAMPLES
-from st_audioqa.errors import UserError
+from st_audioqa.events.storage import BadAudio, Stored, opened
 
-__all__ = ["Extent", "find_sound", "read_clip"]
+__all__ = ["BLOCK_S", "Extent", "find_sound", "read_clip"]
 
 BLOCK_S = 0.1
 SILENCE_DBFS = -60.0
 EDGE_S = 0.005
+MAX_CLIPPED_SHARE = 0.001
+"""Largest share of samples in flat tops: runs of three and more samples that differ by less than
+`_FLAT` and lie within 1 % of full scale."""
+_FLAT = 1e-4
+_PIECE_BLOCKS = 100
+_TOLERANCE_S = 0.5
+_KEPT_SAMPLES = 4_000_000
+
+Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Extent:
     """Where the sound of a file is, silence at both ends left out, in frames of the file."""
 
     sample_rate: int
     start: int
     stop: int
+    sounding: NDArray[np.bool_]
+    """Of each `BLOCK_S` from `start` to `stop`, whether it is not silent."""
+    frames: Floats | None = None
+    """[shape=(stop - start, n_channels)] The samples, where there are few."""
 
     @property
     def duration_s(self) -> float:
@@ -41,81 +53,61 @@ class Extent:
         return (self.stop - self.start) / self.sample_rate
 
 
-def _bad_file(path: Path, what: str, remedy: str) -> UserError:
-    return UserError(f"The audio file {path} {what}: {remedy}.")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """Open a file; whatever the decoder finds wrong with it is a `UserError`."""
-    if not path.is_file():
-        raise _bad_file(path, "does not exist", "check the path")
-    if path.stat().st_size == 0:
-        raise _bad_file(path, "has zero length", "remove it or copy it again")
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames == 0:
-                raise _bad_file(path, "holds no samples", "remove it or copy it again")
-            yield file
-    except soundfile.LibsndfileError as error:
-        raise _bad_file(
-            path,
-            f"cannot be decoded ({error.error_string.rstrip('.')})",
-            "remove it if it is damaged, or convert it to WAV or FLAC",
-        ) from error
-
-
-def _read_mono(
-    file: soundfile.SoundFile, path: Path, start: int, n: int
-) -> NDArray[np.float64]:
-    file.seek(start)
-    frames = file.read(n, dtype="float64", always_2d=True)
-    if not np.isfinite(frames).all():
-        raise _bad_file(
-            path, "holds samples that are no numbers", "remove it or export it again"
-        )
-    return np.asarray(frames.mean(axis=1))
-
-
-def _is_silent(block: NDArray[np.float64]) -> bool:
-    return len(block) == 0 or bool(20 * np.log10(block.std() + 1e-12) < SILENCE_DBFS)
-
-
-def _sounding_block(
-    file: soundfile.SoundFile, path: Path, starts: Iterable[int], n: int
-) -> int | None:
-    """The first of these blocks that is not silent."""
-    for start in starts:
-        if not _is_silent(_read_mono(file, path, start, n)):
-            return start
-    return None
-
-
-def find_sound(path: Path | str) -> Extent:
+def find_sound(
+    source: Stored | Path | str,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    *,
+    may_be_cut: bool = False,
+) -> Extent:
     """Where a file's sound begins and ends, to `BLOCK_S`.
+
+    Parameters
+    ----------
+    source : Stored, Path or str
+        Anything libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3 and more, at any sample
+        rate and with any number of channels; what ffmpeg reads where it is installed.
+    start_s, stop_s : float
+        Bounds within which the sound is looked for; the whole file if left out.
+    may_be_cut : bool
+        Whether the file may hold just what lies between the bounds.
 
     Raises
     ------
-    UserError
-        If the file is missing, cannot be decoded, is empty or silent throughout, or holds
-        NaN or infinite samples before the first or after the last sound.
+    BadAudio
+        "missing_event"; "unreadable_event" if it cannot be decoded, is empty or holds NaN or
+        infinite samples; "silent_event" if it is silent throughout; "misfit_event" if it ends
+        before the bounds do, and is not as long as what lies between them where that may be.
     """
-    path = Path(path)
-    with _opened(path) as file:
-        n = max(1, int(BLOCK_S * file.samplerate))
-        starts = range(0, file.frames, n)
-        first = _sounding_block(file, path, starts, n)
-        if first is None:
-            raise _bad_file(
-                path, f"is silent throughout (below {SILENCE_DBFS:.0f} dBFS)", "remove it"
-            )
-        last = _sounding_block(file, path, reversed(starts), n)
-        stop = file.frames if last is None else min(last + n, file.frames)
-        return Extent(file.samplerate, first, stop)
+    stored = _stored(source)
+    with opened(stored) as file:
+        rate = file.samplerate
+        first, end = _bounds(file, stored, start_s, stop_s, may_be_cut)
+        n = max(1, int(BLOCK_S * rate))
+        keep = (end - first) * file.channels <= _KEPT_SAMPLES
+        kept: list[Floats] = []
+        found: list[NDArray[np.bool_]] = []
+        for frames in _pieces(file, stored, first, end, n * _PIECE_BLOCKS):
+            found.append(_sounding(frames.mean(axis=1), n))
+            if keep:
+                kept.append(frames)
+    sounding = np.concatenate(found) if found else np.zeros(0, dtype=bool)
+    if not sounding.any():
+        what = f"is silent throughout (below {SILENCE_DBFS:.0f} dBFS)"
+        raise BadAudio("silent_event", stored, what, "remove it")
+    at = np.flatnonzero(sounding)
+    low, high = at[0] * n, min((at[-1] + 1) * n, end - first)
+    return Extent(
+        sample_rate=rate,
+        start=int(first + low),
+        stop=int(first + high),
+        sounding=sounding[at[0] : at[-1] + 1],
+        frames=np.concatenate(kept)[low:high] if keep else None,
+    )
 
 
 def read_clip(
-    path: Path | str, offset_s: float = 0.0, extent: Extent | None = None
+    source: Stored | Path | str, offset_s: float = 0.0, extent: Extent | None = None
 ) -> NDArray[np.float32]:
     """Ten seconds of a file.
 
@@ -124,9 +116,8 @@ def read_clip(
 
     Parameters
     ----------
-    path : Path or str
-        Anything libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3 and more, at any sample
-        rate and with any number of channels.
+    source : Stored, Path or str
+        See `find_sound`.
     offset_s : float
         Where the excerpt begins, counted from the first sound. If it is negative, that much
         silence comes first. What lies beyond the last sound is silent too.
@@ -139,26 +130,25 @@ def read_clip(
 
     Raises
     ------
-    UserError
-        If the file is missing, cannot be decoded, is empty or silent throughout or within the
-        excerpt, or holds NaN or infinite samples there.
+    BadAudio
+        As `find_sound`; also "silent_event" if the excerpt is silent, "clipped_event" if more
+        than `MAX_CLIPPED_SHARE` of its samples are clipped.
     """
-    path = Path(path)
-    extent = extent or find_sound(path)
+    stored = _stored(source)
+    extent = extent or find_sound(stored)
     rate = extent.sample_rate
     start = extent.start + max(0, round(offset_s * rate))
     stop = min(extent.stop, extent.start + round((offset_s + DURATION_S) * rate))
-    with _opened(path) as file:
-        source = _read_mono(file, path, start, stop - start) if start < stop else np.zeros(0)
-    blocks = np.array_split(source, max(1, round(len(source) / rate / BLOCK_S)))
-    if all(map(_is_silent, blocks)):
-        raise _bad_file(
-            path,
-            f"is silent from {offset_s:.2f} s to {offset_s + DURATION_S:.2f} s after its first "
-            "sound",
-            "choose another offset",
-        )
-    sound = soxr.resample(source - source.mean(), rate, SAMPLE_RATE)
+    where = f"from {offset_s:.2f} s to {offset_s + DURATION_S:.2f} s after its first sound"
+    frames = _excerpt(stored, extent, start, stop)
+    mono = frames.mean(axis=1)
+    if not _sounding(mono, max(1, int(BLOCK_S * rate))).any():
+        raise BadAudio("silent_event", stored, f"is silent {where}", "choose another offset")
+    clipped = _clipped_share(frames)
+    if clipped > MAX_CLIPPED_SHARE:
+        what = f"is clipped in {100 * clipped:.1f} % of its samples {where}"
+        raise BadAudio("clipped_event", stored, what, "remove it")
+    sound = soxr.resample(mono - mono.mean(), rate, SAMPLE_RATE)
     lead = round(max(0.0, -offset_s) * SAMPLE_RATE)
     sound = sound[: SCENE_SAMPLES - lead]
     n_edge = min(round(EDGE_S * SAMPLE_RATE), len(sound) // 2)
@@ -168,3 +158,72 @@ def read_clip(
     clip = np.zeros(SCENE_SAMPLES, dtype=np.float32)
     clip[lead : lead + len(sound)] = sound
     return clip
+
+
+def _bounds(
+    file: soundfile.SoundFile,
+    stored: Stored,
+    start_s: float | None,
+    stop_s: float | None,
+    may_be_cut: bool,
+) -> tuple[int, int]:
+    """First frame of a clip, and the one after its last."""
+    duration_s = file.frames / file.samplerate
+    wanted_s = (duration_s if stop_s is None else stop_s) - (start_s or 0.0)
+    if may_be_cut and duration_s <= wanted_s + _TOLERANCE_S:
+        return 0, file.frames
+    if (stop_s is not None and duration_s < stop_s - _TOLERANCE_S) or wanted_s <= 0:
+        raise BadAudio(
+            "misfit_event",
+            stored,
+            f"lasts {duration_s:.1f} s, but its clip lies at {start_s or 0:.1f} s to "
+            f"{duration_s if stop_s is None else stop_s:.1f} s",
+            "correct its times, or cut or copy it again",
+        )
+    first = round((start_s or 0.0) * file.samplerate)
+    end = file.frames if stop_s is None else min(round(stop_s * file.samplerate), file.frames)
+    return first, end
+
+
+def _stored(source: Stored | Path | str) -> Stored:
+    return source if isinstance(source, Stored) else Stored(Path(source))
+
+
+def _excerpt(stored: Stored, extent: Extent, start: int, stop: int) -> Floats:
+    if extent.frames is not None:
+        return extent.frames[start - extent.start : max(start, stop) - extent.start]
+    with opened(stored) as file:
+        pieces = list(_pieces(file, stored, start, stop, stop - start))
+        return pieces[0] if pieces else np.zeros((0, file.channels))
+
+
+def _pieces(
+    file: soundfile.SoundFile, stored: Stored, start: int, stop: int, n: int
+) -> Iterator[Floats]:
+    file.seek(start)
+    while start < stop:
+        frames = file.read(min(n, stop - start), dtype="float64", always_2d=True)
+        if not len(frames):
+            break  # some decoders promise more frames than there are
+        if not np.isfinite(frames).all():
+            what, remedy = "holds samples that are no numbers", "remove it or export it again"
+            raise BadAudio("unreadable_event", stored, what, remedy)
+        start += len(frames)
+        yield frames
+
+
+def _sounding(mono: Floats, n: int) -> NDArray[np.bool_]:
+    """Of each block of n samples, the last one maybe shorter, whether it is not silent."""
+    whole = len(mono) // n * n
+    spread = [mono[:whole].reshape(-1, n).std(axis=1)]
+    if len(mono) > whole:
+        spread.append(mono[whole:].std(keepdims=True))
+    return np.asarray(np.concatenate(spread) > 10 ** (SILENCE_DBFS / 20))
+
+
+def _clipped_share(frames: Floats) -> float:
+    """Share of samples in flat tops, of the channel that has most of them."""
+    if np.abs(frames).max() < 0.99:
+        return 0.0
+    flat = (np.abs(np.diff(frames, axis=0)) < _FLAT) & (np.abs(frames[1:]) >= 0.99)
+    return float((flat[1:] & flat[:-1]).mean(axis=0).max()) if len(flat) > 1 else 0.0

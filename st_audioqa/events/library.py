@@ -6,15 +6,15 @@ A library draws events and turns an event into its waveform again. To add one, s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.errors import RejectedDraw
+from st_audioqa.events.labels import confusable
 from st_audioqa.events.labels import label as find_label
-from st_audioqa.events.labels import related
 from st_audioqa.registry import Registry
 from st_audioqa.scene import Event
 
@@ -28,12 +28,15 @@ LIBRARIES = Registry(
 class EventLibrary(Protocol):
     """A source of events of `DURATION_S` at `SAMPLE_RATE`.
 
-    An implementation is built as `Library(path=None, level_dbfs=-30.0, level_spread_db=3.0)`.
-    No clip belongs to more than one split.
+    An implementation is built as `Library(path=None, level_dbfs=-35.0, level_spread_db=3.0,
+    **options)`. No recording belongs to more than one split.
     """
 
     name: str
     version: str
+    details: Mapping[str, str]
+    """What the manifest says of the library beside name and version, such as a digest of its
+    clips and how many could not be used."""
 
     def labels(self, split: str) -> list[str]:
         """Display names of the labels that name a source in that split, sorted."""
@@ -55,7 +58,7 @@ class EventLibrary(Protocol):
         label : str, optional
             Display name of the label the event is to have; any label if left out.
         avoid : collection of str
-            Display names; the event's label is related to none of them.
+            Display names; none of the event's labels is confusable with any of them.
 
         Raises
         ------
@@ -63,7 +66,7 @@ class EventLibrary(Protocol):
             "no_event" where no label of the split will do; libraries of recordings may add
             reasons of their own.
         UserError
-            If `label` or one of `avoid` is no AudioSet label.
+            If `label` is neither an AudioSet label nor one of the library's own.
         """
 
     def waveform(self, event: Event) -> NDArray[np.float32]:
@@ -90,13 +93,14 @@ def draw_label(
     RejectedDraw
         "no_event" where there is none.
     UserError
-        If `label` is no AudioSet label.
+        If `label` is neither an AudioSet label nor in `labels`.
     """
-    wanted = None if label is None else find_label(label).name
+    labels = list(labels)
+    wanted = label if label is None or label in labels else find_label(label).name
     allowed = [
         name
         for name in labels
-        if wanted in (None, name) and not any(related(name, other) for other in avoid)
+        if wanted in (None, name) and not any(confusable(name, other) for other in avoid)
     ]
     if not allowed:
         raise RejectedDraw(

@@ -50,6 +50,8 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
         There is no place for listener, source or path, or no event that fits.
     """
     recipe = tools.recipe
+    # First, because a clip that cannot be used is found out before any geometry is worked on.
+    events = _events(spec, attempt, tools)
     rng = generator(recipe.seed, spec.scene_id, attempt, "scene")
     geometry = draw_geometry(spec, attempt, rng, tools)
     shared = spec.geometry is not None
@@ -61,7 +63,7 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
         tie=1.0 if shared else 0.01,
     )
     listener = Listener(geometry.ears, yaw_deg)
-    events, waveforms = _events(spec, attempt, tools)
+    waveforms = np.stack([tools.library.waveform(event) for event in events])
     sources = [
         _track(i, geometry, listener, events[i], waveforms[i], chosen[i])
         for i in range(len(chosen))
@@ -90,13 +92,13 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
     return Drawn(scene, geometry.room, waveforms)
 
 
-def _events(spec: SceneSpec, attempt: int, tools: Tools) -> tuple[list[Event], Floats]:
+def _events(spec: SceneSpec, attempt: int, tools: Tools) -> list[Event]:
     rng = generator(tools.recipe.seed, spec.scene_id, attempt, "events")
     events: list[Event] = []
     for _ in spec.configuration:
         taken = [label for event in events for label in event.labels]
         events.append(tools.library.draw(rng, spec.split, avoid=taken))
-    return events, np.stack([tools.library.waveform(event) for event in events])
+    return events
 
 
 def _track(

@@ -62,6 +62,8 @@ class EventsRecipe(_Section):
     """RMS level of the dry waveform over its active bins."""
     level_spread_db: float = Field(3.0, ge=0, le=20)
     """Levels are spread evenly this far to either side."""
+    options: dict[str, Any] = {}
+    """Options of the library, such as `label_set` and `repeat`."""
 
     @model_validator(mode="after")
     def _loud_enough(self) -> EventsRecipe:

@@ -1,216 +1,237 @@
-"""Recordings of one's own: a folder whose sub-folders are classes.
+"""Recordings of one's own: a folder of audio files, with a table or with one folder per class.
 
-A sub-folder is named after an AudioSet label: its display name ("Walk, footsteps"), its spoken
-name ("footsteps") or either one in lower case with "_" ("walk_footsteps"). It holds audio files
-at any depth; files that do not end in one of `SUFFIXES` are left out.
+Without a table, a sub-folder is named after its label (see `events.own_labels.Reader`) and holds
+audio files at any depth. With one (`metadata`, a CSV file below the folder), each row is a clip:
 
-Each file belongs to one split for good, by a hash of its size and its first 64 KiB: 80 % train,
-10 % validation, 10 % test. Copies of a file share its split, wherever they lie. A corpus
-without validation scenes leaves that tenth unused; a label with few files may be missing from
-a split.
+| column | holds |
+|---|---|
+| `file` | path below the folder |
+| `label` | its labels, separated by ";" |
+| `split` | optional: train, validation or test (also val, valid, eval) |
+| `recording` | optional: what no two splits may share: a session, a speaker, an uploader |
+| `start_s`, `stop_s` | optional: where the clip lies in the file |
+| `licence`, `attribution` | optional |
 
-Of a recording longer than a scene, an excerpt is drawn. A shorter one begins within the first
-second and is repeated to the end of the scene, with pauses drawn from `PAUSE_S`.
+Files without a split get one for good by a hash of their recording: 80 % train, 10 % validation,
+10 % test. Where no recording is given, it is a hash of the file's size and first 64 KiB, so that
+copies of a file share its split, wherever they lie. A corpus without validation scenes leaves
+that tenth unused; a label with few files may be missing from a split.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection
-from functools import cache
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import validate_call
 
-from st_audioqa.conventions import DURATION_S, SAMPLE_RATE, SCENE_SAMPLES
-from st_audioqa.errors import RejectedDraw, UserError, unknown_name
-from st_audioqa.events.files import find_sound, read_clip
-from st_audioqa.events.labels import all_labels, slug, spoken_name
-from st_audioqa.events.labels import label as find_label
-from st_audioqa.events.library import draw_label, draw_level
-from st_audioqa.events.loudness import set_level
-from st_audioqa.scene import Event
-from st_audioqa.seeding import generator
+from st_audioqa.conventions import BIN_S
+from st_audioqa.errors import UserError
+from st_audioqa.events.catalogue import Catalogue, Clip, split_of
+from st_audioqa.events.own_labels import LabelSet, OwnLabels, Reader
+from st_audioqa.events.recordings import RecordingLibrary
+from st_audioqa.events.storage import audio_files
 
-__all__ = ["PAUSE_S", "SPLITS", "SUFFIXES", "Library"]
+__all__ = ["Library", "existing_folder"]
 
-SUFFIXES = (
-    ".aif",
-    ".aiff",
-    ".au",
-    ".caf",
-    ".flac",
-    ".mp3",
-    ".oga",
-    ".ogg",
-    ".opus",
-    ".w64",
-    ".wav",
-)
-SPLITS = ("train", "validation", "test")
-PAUSE_S = (0.3, 1.2)
-LATEST_START_S = 1.0
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
 
 
-@cache
-def _label_of_slug() -> dict[str, str]:
-    names = [known.name for known in all_labels()]
-    return {slug(text): name for name in names for text in (name, spoken_name(name))}
+def existing_folder(library: str, path: str | None, wanted: str) -> Path:
+    """The folder of a library.
+
+    Raises
+    ------
+    UserError
+        If no path is given, or it is no folder.
+    """
+    if path is None:
+        raise UserError(
+            f"The event library {library} needs a path, but has none: give {wanted}."
+        )
+    if not Path(path).is_dir():
+        raise UserError(f"There is no folder {path}: check the path of the event library.")
+    return Path(path)
 
 
-def _split_of(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(2**16)
-    digest = hashlib.blake2b(f"{path.stat().st_size}:".encode() + head, digest_size=8).digest()
-    tenth = int.from_bytes(digest, "big") * 10 >> 64
-    return {8: "validation", 9: "test"}.get(tenth, "train")
-
-
-class Library:
+class Library(RecordingLibrary):
     """The audio files below a folder; a clip id is a file's path within it.
 
     Parameters
     ----------
     path : str
         The folder.
-    level_dbfs, level_spread_db : float
-        Levels are drawn uniformly in `level_dbfs` +- `level_spread_db`.
+    level_dbfs, level_spread_db, repeat, min_duration_s
+        See `RecordingLibrary`.
+    metadata : str, optional
+        The table, below the folder.
+    columns : dict of str to str
+        Column of the list above -> what your table calls it.
+    label_map : dict of str to str
+        Word of yours -> AudioSet display name.
+    own_labels : {"refuse", "keep", "drop"}
+        What is done with a word that is no AudioSet label.
+    label_set : str, int or list of str
+        "all", "355" or labels: those that may name a source.
+    licence, attribution : str
+        Of the files that have none in the table.
 
     Raises
     ------
     UserError
-        If no path is given, it is no folder, holds no audio files, or has a sub-folder that
-        is named after no AudioSet label.
+        If there is no such folder or table, it holds no usable audio files, or a word is no
+        label and to be refused.
     """
 
     name = "folder"
-    version = "1.0"
+    version = "2.0"
 
+    @validate_call
     def __init__(
         self,
         *,
         path: str | None = None,
         level_dbfs: float = -35.0,
         level_spread_db: float = 3.0,
+        repeat: bool = False,
+        min_duration_s: float = BIN_S,
+        metadata: str | None = None,
+        columns: dict[str, str] | None = None,
+        label_map: dict[str, str] | None = None,
+        own_labels: OwnLabels = "refuse",
+        label_set: LabelSet = "all",
+        licence: str = "unknown",
+        attribution: str = "",
     ) -> None:
-        if path is None:
-            raise UserError(
-                f"The event library {self.name} needs a path, but has none: give the folder "
-                "whose sub-folders are named after AudioSet labels."
+        root = existing_folder(
+            self.name, path, "the folder whose sub-folders are named after AudioSet labels"
+        )
+        reader = Reader(label_map, own_labels)
+        left_out: Counter[str] = Counter()
+        clips = list(
+            _of_folders(root, reader, licence, attribution, left_out)
+            if metadata is None
+            else _of_table(
+                root, metadata, columns or {}, reader, licence, attribution, left_out
             )
-        self._root = Path(path)
-        if not self._root.is_dir():
-            raise UserError(f"There is no folder {path}: check the path of the event library.")
-        self._level_dbfs = level_dbfs
-        self._level_spread_db = level_spread_db
-        self._clips: dict[str, dict[str, list[str]]] = {split: {} for split in SPLITS}
-        for folder in sorted(self._root.iterdir()):
-            if folder.is_dir() and not folder.name.startswith("."):
-                self._add(folder)
-        if not any(self._clips.values()):
+        )
+        used = {label for clip in clips for label in clip.labels}
+        catalogue = Catalogue.of(clips, reader.names(label_set, used))
+        catalogue.report.update(left_out)
+        if not len(catalogue):
+            told = ", ".join(f"{n} {what}" for what, n in catalogue.report.items() if n)
             raise UserError(
-                f"The folder {path} holds no audio files in sub-folders: add files such as "
-                f"{self._root / 'bark' / 'one.wav'}."
+                f"The folder {path} holds no audio files that can be used ({told or 'none'}): "
+                f"add files such as {root / 'bark' / 'one.wav'}, or give a metadata table."
             )
-
-    def _add(self, folder: Path) -> None:
-        name = _label_of_slug().get(slug(folder.name))
-        if name is None:
-            error = unknown_name("AudioSet label", folder.name, _label_of_slug())
-            raise UserError(f"The folder {folder} is named after no label. {error}")
-        found: dict[str, list[str]] = defaultdict(list)
-        for file in sorted(folder.rglob("*")):
-            if file.suffix.lower() in SUFFIXES and file.is_file():
-                found[_split_of(file)].append(file.relative_to(self._root).as_posix())
-        for split, clips in found.items():
-            self._clips[split].setdefault(name, []).extend(clips)
-
-    def _of(self, split: str) -> dict[str, list[str]]:
-        if split not in self._clips:
-            raise unknown_name("split", split, SPLITS)
-        return self._clips[split]
-
-    def labels(self, split: str) -> list[str]:
-        """Display names of the labels that name a source in that split, sorted.
-
-        Raises
-        ------
-        UserError
-            If `split` is none of `SPLITS`.
-        """
-        return sorted(self._of(split))
-
-    def draw(
-        self,
-        rng: np.random.Generator,
-        split: str,
-        label: str | None = None,
-        avoid: Collection[str] = (),
-    ) -> Event:
-        """Draw an event; see `EventLibrary.draw`.
-
-        Raises
-        ------
-        RejectedDraw
-            "no_event" where no label of the split will do, "unreadable_event" where the drawn
-            file cannot be used; the detail says why.
-        UserError
-            If `split`, `label` or one of `avoid` does not exist.
-        """
-        name = draw_label(rng, self.labels(split), label, avoid)
-        clips = self._of(split)[name]
-        clip_id = clips[int(rng.integers(len(clips)))]
-        share = float(rng.uniform())
-        level_dbfs = draw_level(rng, self._level_dbfs, self._level_spread_db)
-        try:
-            extent = find_sound(self._root / clip_id)
-            spare_s = extent.duration_s - DURATION_S
-            # Whole milliseconds, so that the offset survives being written down.
-            offset_s = round(share * max(spare_s, -LATEST_START_S), 3)
-            read_clip(self._root / clip_id, offset_s, extent)
-        except UserError as error:
-            raise RejectedDraw("unreadable_event", str(error)) from error
-        return Event(
-            library=self.name,
-            clip_id=clip_id,
-            offset_s=offset_s,
+        super().__init__(
+            catalogue,
+            root,
             level_dbfs=level_dbfs,
-            labels=(name,),
-            mids=(find_label(name).mid,),
-            licence="unknown",
+            level_spread_db=level_spread_db,
+            repeat=repeat,
+            min_duration_s=min_duration_s,
         )
 
-    def waveform(self, event: Event) -> NDArray[np.float32]:
-        """The sound of an event; see `EventLibrary.waveform`.
 
-        Returns
-        -------
-        ndarray [shape=(SCENE_SAMPLES,)]
+def _of_folders(
+    root: Path, reader: Reader, licence: str, attribution: str, left_out: Counter[str]
+) -> Iterator[Clip]:
+    for folder in sorted(root.iterdir()):
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        try:
+            name = reader.read(folder.name)
+        except UserError as error:
+            raise UserError(f"The folder {folder} is named after no label. {error}") from error
+        for below in audio_files(folder):
+            if name is None:
+                left_out["without a label"] += 1
+                continue
+            file = f"{folder.name}/{below}"
+            recording = _content(root / file)
+            yield Clip(
+                file,
+                (name,),
+                split_of(recording),
+                recording,
+                file,
+                licence=licence,
+                attribution=attribution,
+            )
 
-        Raises
-        ------
-        UserError
-            If the event's file is missing or cannot be used.
-        """
-        path = self._root / event.clip_id
-        extent = find_sound(path)
-        clip = read_clip(path, event.offset_s, extent)
-        rng = generator(0, self.name, event.clip_id, round(1000 * event.offset_s))
-        if extent.duration_s < DURATION_S:
-            start = round(-event.offset_s * SAMPLE_RATE)
-            clip = _repeated(clip[start:], start, extent.duration_s, rng)
-        return set_level(clip, event.level_dbfs)
+
+def _of_table(
+    root: Path,
+    metadata: str,
+    columns: dict[str, str],
+    reader: Reader,
+    licence: str,
+    attribution: str,
+    left_out: Counter[str],
+) -> Iterator[Clip]:
+    table = root / metadata
+    if not table.is_file():
+        raise UserError(f"There is no table {table}: check the option metadata.")
+    with table.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines)
+        for wanted in ("file", "label"):
+            if columns.get(wanted, wanted) not in (rows.fieldnames or ()):
+                raise UserError(
+                    f"The table {table} has no column {columns.get(wanted, wanted)!r}, but "
+                    f"{rows.fieldnames}: rename one, or name it in the option columns."
+                )
+        for number, row in enumerate(rows, 2):
+
+            def cell(name: str, row: dict[str, str] = row) -> str:
+                return (row.get(columns.get(name, name)) or "").strip()
+
+            file = cell("file")
+            try:
+                labels = {
+                    reader.read(word) for word in cell("label").split(";") if word.strip()
+                }
+                bounds = [float(cell(at)) if cell(at) else None for at in ("start_s", "stop_s")]
+                split = SPLIT_NAMES[cell("split").lower()] if cell("split") else ""
+            except (UserError, ValueError, KeyError) as error:
+                raise UserError(f"The table {table}, line {number}: {error}") from error
+            if not file or not (root / file).is_file():
+                left_out["missing file"] += 1
+                continue
+            if not labels - {None}:
+                left_out["without a label"] += 1
+                continue
+            recording = cell("recording") or _content(root / file)
+            start, stop = bounds
+            cut = "" if start is None and stop is None else f"#{start or 0:g}"
+            yield Clip(
+                file + cut,
+                tuple(sorted(name for name in labels if name)),
+                split or split_of(recording),
+                recording,
+                file,
+                start_s=start,
+                stop_s=stop,
+                licence=cell("licence") or licence,
+                attribution=cell("attribution") or attribution,
+            )
 
 
-def _repeated(
-    once: NDArray[np.float32], start: int, duration_s: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """A short sound again and again, with pauses, from sample `start` to the scene's end."""
-    total = np.zeros(SCENE_SAMPLES, dtype=np.float32)
-    while start < SCENE_SAMPLES:
-        part = once[: SCENE_SAMPLES - start]
-        total[start : start + len(part)] += part
-        start += round((duration_s + rng.uniform(*PAUSE_S)) * SAMPLE_RATE)
-    return total
+def _content(path: Path) -> str:
+    """A hash of a file's size and first 64 KiB."""
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    size = f"{path.stat().st_size}:".encode()
+    return hashlib.blake2b(size + head, digest_size=8).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Library:
     name = "synth"
     version = "2.0"
     """A change of any waveform changes it."""
+    details: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Library:
         name = draw_label(rng, self.labels(split), label, avoid)
         return Event(
             library=self.name,
+            library_version=self.version,
             clip_id=f"{slug(name)}-{split}-{rng.integers(2**63):016x}",
             offset_s=0.0,
             level_dbfs=draw_level(rng, self._level_dbfs, self._level_spread_db),

@@ -1,0 +1,173 @@
+"""ESC-50 and ESC-10 (Piczak 2015): environmental sounds of five seconds in five folds.
+
+The folder holds `audio/<fold>-<Freesound clip>-<take>-<class>.wav` (ESC-50, from
+github.com/karolpiczak/ESC-50), or class folders such as `001 - Dog bark/1-100032-A.ogg` (ESC-10).
+The file name says the fold and the recording; folds never share a recording. Folds 1 to 3 are
+train, 4 is validation, 5 is test.
+
+ESC-50 is CC BY-NC 3.0, its ten classes of ESC-10 CC BY 3.0; the clips come from Freesound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Literal
+
+from pydantic import validate_call
+
+from st_audioqa.conventions import BIN_S
+from st_audioqa.errors import UserError
+from st_audioqa.events.catalogue import Catalogue, Clip
+from st_audioqa.events.libraries.folder import existing_folder
+from st_audioqa.events.own_labels import LabelSet, Reader
+from st_audioqa.events.recordings import RecordingLibrary
+from st_audioqa.events.storage import audio_files
+
+__all__ = ["CLASSES", "Library"]
+
+CLASSES = (
+    "Bark",
+    "Crowing, cock-a-doodle-doo",
+    "Oink",
+    "Moo",
+    "Croak",
+    "Meow",
+    "Cluck",
+    "Insect",
+    "Sheep",
+    "Caw",
+    "Rain",
+    "Waves, surf",
+    "Crackle",
+    "Cricket",
+    "Chirp, tweet",
+    "Drip",
+    "Wind",
+    "Pour",
+    "Toilet flush",
+    "Thunderstorm",
+    "Baby cry, infant cry",
+    "Sneeze",
+    "Clapping",
+    "Breathing",
+    "Cough",
+    "Walk, footsteps",
+    "Laughter",
+    "Toothbrush",
+    "Snoring",
+    "drinking",
+    "Knock",
+    "Clicking",
+    "Typing",
+    "Creak",
+    "can opening",
+    "washing machine",
+    "Vacuum cleaner",
+    "Alarm clock",
+    "Tick-tock",
+    "Shatter",
+    "Helicopter",
+    "Chainsaw",
+    "Siren",
+    "Vehicle horn, car horn, honking",
+    "Engine",
+    "Train",
+    "Church bell",
+    "Fixed-wing aircraft, airplane",
+    "Fireworks",
+    "Sawing",
+)
+"""Labels of the targets 0 to 49; the three in lower case are none of AudioSet's."""
+_SPLITS = {"1": "train", "2": "train", "3": "train", "4": "validation", "5": "test"}
+_ESC10 = {0: 0, 1: 10, 2: 11, 3: 20, 4: 38, 5: 21, 6: 40, 7: 41, 8: 1, 9: 12}
+"""ESC-10's folder, less one -> target of ESC-50."""
+_NAME = re.compile(r"([1-5])-(\d+)-([A-Z])(?:-(\d{1,2}))?")
+
+
+class Library(RecordingLibrary):
+    """The clips of ESC-50 or ESC-10; a clip id is the file's name without its suffix.
+
+    Parameters
+    ----------
+    path : str
+        The folder of the collection.
+    level_dbfs, level_spread_db, repeat, min_duration_s
+        See `RecordingLibrary`.
+    label_set : str, int or list of str
+        "all", "355" or labels: those that may name a source.
+    own_labels : {"drop", "keep"}
+        What is done with the three classes that AudioSet has no label for.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or it holds no clip of the collection.
+    """
+
+    name = "esc50"
+    version = "1.0"
+
+    @validate_call
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        level_dbfs: float = -35.0,
+        level_spread_db: float = 3.0,
+        repeat: bool = False,
+        min_duration_s: float = BIN_S,
+        label_set: LabelSet = "all",
+        own_labels: Literal["drop", "keep"] = "drop",
+    ) -> None:
+        root = existing_folder(self.name, path, "the folder of ESC-50")
+        reader = Reader(own_labels=own_labels)
+        left_out: Counter[str] = Counter()
+        clips = {}
+        for file in audio_files(root):
+            clip = _clip(file)
+            if clip is None:
+                left_out["not named as in ESC-50"] += 1
+            elif reader.read(clip.labels[0]) is None:
+                left_out["without a label"] += 1
+            else:
+                clips[clip.clip_id] = clip
+        catalogue = Catalogue.of(clips.values(), reader.names(label_set, CLASSES))
+        catalogue.report.update(left_out)
+        if not len(catalogue):
+            raise UserError(
+                f"The folder {path} holds no clip of ESC-50 that can be used: unpack the "
+                "collection there, so that it has files such as audio/1-100032-A-0.wav."
+            )
+        super().__init__(
+            catalogue,
+            root,
+            level_dbfs=level_dbfs,
+            level_spread_db=level_spread_db,
+            repeat=repeat,
+            min_duration_s=min_duration_s,
+        )
+
+
+def _clip(file: str) -> Clip | None:
+    folder, _, name = file.rpartition("/")
+    stem = name.rpartition(".")[0]
+    match = _NAME.fullmatch(stem)
+    if match is None:
+        return None
+    fold, source, _, target = match.groups()
+    if target is None:  # ESC-10
+        number = re.match(r"0(\d\d) - ", folder.rpartition("/")[2])
+        target = _ESC10.get(int(number[1]) - 1) if number else None
+    if target is None or int(target) >= len(CLASSES):
+        return None
+    free = int(target) in _ESC10.values()
+    return Clip(
+        clip_id=stem,
+        labels=(CLASSES[int(target)],),
+        split=_SPLITS[fold],
+        recording=f"freesound:{source}",
+        file=file,
+        licence="CC-BY-3.0" if free else "CC-BY-NC-3.0",
+        attribution=f"ESC-50 (K. J. Piczak), Freesound clip {source}",
+    )
