@@ -64,7 +64,9 @@ def one_core(recipe: Recipe) -> None:
         if number % step == 0:
             now = time.process_time()
             cost = (now - last) / step
-            print(f"| {number} | {cost:.3f} | {1 / cost:.1f} | {resident_mb():.0f} |", flush=True)
+            print(
+                f"| {number} | {cost:.3f} | {1 / cost:.1f} | {resident_mb():.0f} |", flush=True
+            )
             last = now
     cost = (last - start) / (len(specs) // step * step)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -67,7 +67,16 @@ def examine(folder: Path) -> list[Finding]:
         else:
             text = f"{importlib.metadata.version(package)}, for {purpose}"
             findings.append(Finding(package, "ok", text))
+    findings.append(_ffmpeg())
     return findings
+
+
+def _ffmpeg() -> Finding:
+    purpose = "for clips that libsndfile cannot read, such as M4A"
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return Finding("ffmpeg", "missing", f"not installed; {purpose}: ffmpeg.org")
+    return Finding("ffmpeg", "ok", f"{program}, {purpose}")
 
 
 def _engine(name: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import shutil
@@ -19,7 +20,9 @@ from st_audioqa.corpus.manifest import Manifest
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, scene_from_row
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+from st_audioqa.events import activity
 from st_audioqa.pipeline.generate import ask_again
+from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.pipeline.verify import verify
 
 
@@ -33,9 +36,9 @@ def shard(folder, table="scenes", split="test"):
     return next((folder / table).glob(f"{split}-*.parquet"))
 
 
-def rewrite(folder, change, table="scenes"):
+def rewrite(folder, change, table="scenes", split="test"):
     """Changes the rows of a shard and mends the manifest, as a careless editor would."""
-    path = shard(folder, table)
+    path = shard(folder, table, split)
     rows = list(read_rows(path))
     change(rows)
     write_shard(path, rows, SCENES_SCHEMA if table == "scenes" else QA_SCHEMA, 32)
@@ -383,3 +386,139 @@ def test_stats_count_and_plot(corpus_dir, tmp_path):
     assert "verification" in stats_text(stats)
     for path in plot_stats(corpus, tmp_path / "plots"):
         assert path.stat().st_size > 5_000
+
+
+def everywhere(folder, change):
+    """Changes one row of the first shard of each split."""
+    for split in ("train", "test"):
+        rewrite(folder, lambda rows: change(rows[0]), split=split)
+
+
+def name_recording(row):
+    row["sources"][0]["event"]["recording"] = "one video"
+
+
+def name_clip(row):
+    row["sources"][0]["event"]["clip_id"] = "one clip"
+
+
+def name_room(row):
+    row["room"]["name"] = "one room"
+
+
+def repeat_trajectory(row):
+    row["sources"][0]["position"] = [[1.0, 1.5, 2.0 + 0.01 * i] for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (name_recording, "recordings: synth/one video serves several splits"),
+        (name_clip, "clips: synth/one clip serves several splits"),
+        (name_room, "rooms: procedural/one room serves several splits"),
+        (repeat_trajectory, "trajectories: "),
+    ],
+)
+def test_what_serves_two_splits_is_found(copy, change, fault):
+    everywhere(copy, change)
+    faults = verify(copy).faults
+    assert [each for each in faults if each.startswith(fault) and "['test', 'train']" in each]
+    assert any("leakage is not what the scenes give" in each for each in faults)
+
+
+def test_one_room_under_two_names_is_found(copy):
+    path = shard(copy, split="train")
+    parameters = next(iter(read_rows(path)))["room"]["parameters"]
+
+    def same(rows):
+        rows[0]["room"]["parameters"] = parameters
+
+    rewrite(copy, same)
+    assert any(each.startswith("room shapes: ") for each in verify(copy).faults)
+
+
+def test_the_manifest_reports_what_serves_each_split_and_that_nothing_serves_two(corpus_dir):
+    report = Corpus(corpus_dir).manifest.leakage
+    assert set(report) == {"clips", "recordings", "room shapes", "rooms", "trajectories"}
+    assert all(counts["shared"] == 0 for counts in report.values())
+    scenes = {s: list(Corpus(corpus_dir).scenes(s)) for s in ("train", "test")}
+    for split, each in scenes.items():
+        sources = [source for scene in each for source in scene.sources]
+        assert report["trajectories"][split] == len(sources)
+        assert report["clips"][split] == len({source.event.clip_id for source in sources})
+        assert report["rooms"][split] == len({scene.room.name for scene in each})
+    assert "| trajectories | 8 | 16 | 0 |" in (corpus_dir / "README.md").read_text()
+
+
+def test_a_library_or_label_that_does_not_fit_is_found(copy):
+    def change(rows):
+        rows[0]["sources"][0]["event"]["library_version"] = "0.1"
+        rows[1]["sources"][0]["mids"] = ["/m/wrong"]
+
+    rewrite(copy, change)
+    faults = " ".join(verify(copy).faults)
+    assert "another event library" in faults
+    assert "'/m/wrong'" in faults
+
+
+@pytest.fixture(scope="module")
+def own_corpus(tmp_path_factory):
+    """A corpus of somebody's own recordings, with labels of their own."""
+    root = tmp_path_factory.mktemp("own")
+    rows = ["file,label,split,recording,licence,attribution"]
+    for i, word in enumerate(("coffee_grinder", "Bark; Dog", "Meow", "stapler") * 2):
+        split = "train" if i < 4 else "test"
+        noise = np.random.default_rng(i).normal(0, 0.1, 4 * 8_000)
+        soundfile.write(root / f"{i}.wav", noise, 8_000)
+        rows.append(f"{i}.wav,{word},{split},session {i},CC-BY-4.0,Ann ({i})")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    options = {"metadata": "labels.csv", "own_labels": "keep", "repeat": True}
+    recipe = small_recipe(
+        splits={"train": {"S": 6, "SS": 4}, "test": {"S": 4, "SS": 6}},
+        events={"library": "folder", "path": str(root), "options": options},
+    )
+    return make_corpus(root / "corpus", recipe)
+
+
+def test_own_labels_go_all_the_way(own_corpus):
+    assert verify(own_corpus).faults == []
+    corpus = Corpus(own_corpus)
+    events = [s.event for scene in corpus.scenes("test") for s in scene.sources]
+    assert {event.name for event in events} >= {"coffee_grinder", "stapler"}
+    assert {event.mids for event in events} >= {("own:stapler",)}
+    questions = corpus.questions("test")
+    assert any("coffee grinder" in question.answer for question in questions)
+
+
+def test_licences_and_names_are_carried_into_rows_and_card(own_corpus):
+    events = [
+        source.event
+        for split in ("train", "test")
+        for scene in Corpus(own_corpus).scenes(split)
+        for source in scene.sources
+    ]
+    assert {event.licence for event in events} == {"CC-BY-4.0"}
+    card = (own_corpus / "README.md").read_text()
+    n = len({event.clip_id for event in events})
+    assert f"| folder: CC-BY-4.0 | {n} | {len(events)} | 100.0 % |" in card
+    assert f"each of the {n} clips" in card
+    with (own_corpus / "ATTRIBUTION.csv").open(newline="") as file:
+        owed = {row["clip_id"]: row for row in csv.DictReader(file)}
+    assert owed.keys() == {event.clip_id for event in events}
+    for event in events:
+        assert owed[event.clip_id]["attribution"] == event.attribution
+        assert owed[event.clip_id]["recording"] == event.recording
+
+
+def test_a_row_of_a_recording_is_enough_to_make_its_waveform_again(own_corpus):
+    corpus = Corpus(own_corpus)
+    library = open_tools(corpus.manifest.recipe).library
+    for scene in corpus.scenes("test"):
+        for source in scene.sources:
+            assert source.event.repeated
+            heard = activity(library.waveform(source.event))
+            np.testing.assert_array_equal(heard, source.activity)
+
+
+def test_a_corpus_without_names_has_no_list_of_them(corpus_dir):
+    assert not (corpus_dir / "ATTRIBUTION.csv").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from st_audioqa.conventions import CONFIGURATIONS
+from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows, write_text
 
-__all__ = ["card_text", "write_card"]
+__all__ = ["write_card"]
 
 ENGINE_LICENCES = {
     "rlr": (
@@ -38,30 +38,33 @@ _VERIFY = "`st-audioqa verify` checks the files and the labels."
 
 
 def write_card(folder: Path, manifest: Manifest) -> None:
-    """Writes README.md from the manifest and the shards."""
-    write_text(folder / "README.md", card_text(folder, manifest))
+    """Writes README.md and ATTRIBUTION.csv from the manifest and the shards."""
+    sounds = Sounds.of(row for _, row in _rows(folder, manifest.scenes, ["sources"]))
+    sounds.write(folder)
+    write_text(folder / "README.md", _text(folder, manifest, sounds))
 
 
-def card_text(folder: Path, manifest: Manifest) -> str:
-    """The text of the card."""
+def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
     recipe = manifest.recipe
     parts = [
-        _front_matter(manifest),
+        _front_matter(manifest, sounds),
         f"# {recipe.name}: a spatio-temporal audio question answering corpus",
         recipe.description,
         _WHAT,
         _counts(folder, manifest),
         _question_counts(folder, manifest),
         _LOAD,
-        _sources(folder, manifest),
+        _sources(manifest, sounds),
         _provenance(manifest),
         _LIMITS.format(crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade]),
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
-def _front_matter(manifest: Manifest) -> str:
-    licence = "cc-by-nc-4.0" if manifest.engine["name"] in _NON_COMMERCIAL else "other"
+def _front_matter(manifest: Manifest, sounds: Sounds) -> str:
+    free = all(licence.endswith(": CC0-1.0") for licence in sounds.sources)
+    non_commercial = manifest.engine["name"] in _NON_COMMERCIAL
+    licence = "cc-by-nc-4.0" if non_commercial and free else "other"
     lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
     lines += ["- question-answering", "- audio-classification", "tags:"]
     lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
@@ -153,18 +156,38 @@ def _frame(folder: Path, entries: list[ShardEntry], columns: list[str]) -> pd.Da
     return pd.DataFrame(rows, columns=["split", *columns])
 
 
-def _sources(folder: Path, manifest: Manifest) -> str:
-    licences: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    for _, row in _rows(folder, manifest.scenes, ["sources"]):
-        for source in row["sources"]:
-            licences[f"{source['event']['library']}: {source['event']['licence']}"] += 1
-            labels[source["labels"][0]] += 1
-    lines = ["## Sounds and rooms", "", "| event library: licence | sources |", "|---|--:|"]
-    lines += [f"| {licence} | {count} |" for licence, count in sorted(licences.items())]
-    named = ", ".join(f"{label} ({count})" for label, count in sorted(labels.items()))
-    lines += ["", f"{len(labels)} classes: {named}.", ""]
-    lines.append(ENGINE_LICENCES.get(manifest.engine["name"], ""))
+def _sources(manifest: Manifest, sounds: Sounds) -> str:
+    named = ", ".join(f"{label} ({count})" for label, count in sorted(sounds.labels.items()))
+    parts = ["## Sounds and rooms", sounds.table()]
+    if sounds.owed:
+        parts.append(
+            f"[{ATTRIBUTION}]({ATTRIBUTION}) names the source of each of the {len(sounds.owed)} "
+            "clips that has one; keep it with the corpus."
+        )
+    parts.append(f"{len(sounds.labels)} classes: {named}.")
+    left_out = ", ".join(
+        f"{what} {count}"
+        for what, count in manifest.events.items()
+        if count.isdigit() and count != "0" and what != "digest"
+    )
+    if left_out:
+        parts.append(f"Clips of the library: {left_out}.")
+    parts.append(_leakage(manifest))
+    parts.append(ENGINE_LICENCES.get(manifest.engine["name"], ""))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _leakage(manifest: Manifest) -> str:
+    splits = sorted({entry.split for entry in manifest.scenes})
+    lines = [
+        "What serves each split, and what serves several:",
+        "",
+        "| | " + " | ".join([*splits, "shared"]) + " |",
+        "|---|" + "--:|" * (len(splits) + 1),
+    ]
+    for kind, counts in manifest.leakage.items():
+        cells = [str(counts.get(column, 0)) for column in (*splits, "shared")]
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

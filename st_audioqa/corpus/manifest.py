@@ -49,7 +49,8 @@ class Manifest(BaseModel):
     engine: dict[str, str]
     """Name, version and preset of the RIR engine."""
     events: dict[str, str]
-    """Name and version of the event library."""
+    """Name and version of the event library, a digest of its clips, and how many clips were
+    used or left out, by reason."""
     versions: dict[str, str]
     scenes: list[ShardEntry]
     qa: list[ShardEntry]
@@ -57,6 +58,9 @@ class Manifest(BaseModel):
     """Draws that did not pass a check, by reason."""
     questions: dict[str, int]
     """Questions per split and family."""
+    leakage: dict[str, dict[str, int]] = {}
+    """Recordings, clips, rooms and trajectories per split, and how many of each serve several
+    splits ("shared")."""
 
     def save(self, folder: Path) -> None:
         """Writes `manifest.json`, last of all files of a corpus."""

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from st_audioqa.corpus.audio import encode_flac
 from st_audioqa.corpus.card import write_card
+from st_audioqa.corpus.leakage import SUBJECT_COLUMNS, Leakage
 from st_audioqa.corpus.manifest import Manifest, ShardEntry, library_versions
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
@@ -19,10 +20,10 @@ from st_audioqa.corpus.schema import (
     question_to_row,
     scene_to_row,
 )
-from st_audioqa.corpus.shards import file_sha256, write_shard
+from st_audioqa.corpus.shards import file_sha256, read_rows, write_shard
 from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
-from st_audioqa.events.labels import noun, related
+from st_audioqa.events.labels import check_mids, noun, related
 from st_audioqa.execution.local import run_tasks
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.pipeline.render import produce
@@ -35,6 +36,7 @@ from st_audioqa.templates import QuestionEngine
 __all__ = ["ask_again", "finish", "plan_corpus", "question_engine", "render_scenes"]
 
 _QUESTIONS_PER_SHARD = 50_000
+_LABEL_COLUMNS = ("sources.list.element.labels", "sources.list.element.mids")
 _QUESTIONS_PER_ROW_GROUP = 5_000
 
 
@@ -142,13 +144,15 @@ def ask_again(folder: Path) -> Manifest:
 
 
 def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
+    leakage = _leakage(folder, manifest.scenes)
     qa, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
     counts: Counter[str] = Counter()
     for entry in qa:
         families = pq.read_table(folder / entry.path, columns=["family"]).column("family")
         for each in families.value_counts().to_pylist():
             counts[f"{entry.split}/{each['values']}"] += each["counts"]
-    manifest = manifest.model_copy(update={"qa": qa, "questions": dict(sorted(counts.items()))})
+    made = {"qa": qa, "questions": dict(sorted(counts.items())), "leakage": leakage}
+    manifest = manifest.model_copy(update=made)
     write_card(folder, manifest)
     manifest.save(folder)
     if refused:
@@ -158,6 +162,17 @@ def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
             f"({first}): make their shards again. All other questions are written."
         )
     return manifest
+
+
+def _leakage(folder: Path, scenes: list[ShardEntry]) -> dict[str, dict[str, int]]:
+    """What serves each split of a corpus; refuses labels that are nobody's on the way."""
+    leakage = Leakage()
+    for entry in scenes:
+        for row in read_rows(folder / entry.path, [*SUBJECT_COLUMNS, *_LABEL_COLUMNS]):
+            for source in row["sources"]:
+                check_mids(source["labels"] or (), source["mids"] or ())
+            leakage.add(row)
+    return leakage.report()
 
 
 def _make_shard(task: _Task, tick: Callable[[], None]) -> tuple[Shard, Counter[str]]:
@@ -202,7 +217,11 @@ def _manifest(
             "version": tools.engine.version,
             "preset": tools.engine.preset,
         },
-        events={"name": tools.library.name, "version": tools.library.version},
+        events={
+            "name": tools.library.name,
+            "version": tools.library.version,
+            **tools.library.details,
+        },
         versions={**library_versions(), **getattr(tools.provider, "versions", {})},
         scenes=scenes,
         qa=[],

@@ -29,6 +29,7 @@ from st_audioqa.conventions import (
     wrap_deg,
 )
 from st_audioqa.corpus.audio import load_audio
+from st_audioqa.corpus.leakage import Leakage
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
@@ -38,6 +39,7 @@ from st_audioqa.corpus.schema import (
 )
 from st_audioqa.corpus.shards import file_sha256, read_rows
 from st_audioqa.errors import UserError
+from st_audioqa.events.labels import check_mids
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
 from st_audioqa.pipeline.tools import open_rooms
@@ -122,17 +124,19 @@ def verify(
     qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
     rooms = _open_rooms(manifest, rooms_path, report)
     scenes: dict[str, Scene] = {}
+    leakage = Leakage()
     for entry in scene_files:
         for scene, row in _scenes(folder, entry, report):
             if scene.scene_id in scenes:
                 report.faults.append(f"{entry.path}: scene {scene.scene_id} occurs twice")
             scenes[scene.scene_id] = scene
+            leakage.add(row)
             _check_scene(scene, entry, manifest, rooms, report)
             if manifest.has_audio:
                 _check_audio(scene, row, report)
             report.n_scenes += 1
             on_scene()
-    _check_leakage(scenes, report)
+    _check_leakage(leakage, manifest, report)
     _check_questions(folder, qa_files, scenes, manifest, report)
     _check_directions(report)
     single = [scene for scene in scenes.values() if len(scene.sources) == 1]
@@ -246,6 +250,14 @@ def _check_scene(
     except (UserError, KeyError, TypeError, ValueError, IndexError, AttributeError) as reason:
         fault(f"its room cannot be built again ({type(reason).__name__}: {reason})")
         return
+    made_of = {(s.event.library, s.event.library_version) for s in scene.sources}
+    if made_of != {(manifest.events["name"], manifest.events["version"])}:
+        fault("sounds come from another event library than the manifest's")
+    for i, source in enumerate(scene.sources):
+        try:
+            check_mids(source.event.labels, source.event.mids)
+        except UserError as reason:
+            fault(f"source {i}: {reason}")
     if room is not None and not _inside(room, scene.listener.position):
         fault("the listener is not inside the room")
     if len(scene.sources) != len(scene.configuration):
@@ -359,29 +371,13 @@ def _check_directions(report: Report) -> None:
         )
 
 
-def _check_leakage(scenes: dict[str, Scene], report: Report) -> None:
-    """No room, no building and no recording may serve two splits."""
-    for what, of in (("room", _rooms), ("building", _buildings), ("recording", _recordings)):
-        splits: dict[str, set[str]] = defaultdict(set)
-        for scene in scenes.values():
-            for name in of(scene):
-                splits[name].add(scene.split)
-        for name, found in sorted(splits.items()):
-            if len(found) > 1:
-                report.faults.append(f"{what} {name} serves several splits: {sorted(found)}")
-
-
-def _rooms(scene: Scene) -> list[str]:
-    return [f"{scene.room.provider}/{scene.room.name}"]
-
-
-def _buildings(scene: Scene) -> list[str]:
-    building = scene.room.parameters.get("building")
-    return [] if building is None else [str(building)]
-
-
-def _recordings(scene: Scene) -> list[str]:
-    return [f"{source.event.library}/{source.event.clip_id}" for source in scene.sources]
+def _check_leakage(leakage: Leakage, manifest: Manifest, report: Report) -> None:
+    """No room, recording or trajectory may serve two splits, and the manifest must say so."""
+    for kind, name, splits in leakage.shared():
+        report.faults.append(f"{kind}: {name} serves several splits: {splits}")
+    whole = report.n_scenes == sum(entry.rows for entry in manifest.scenes)
+    if whole and manifest.leakage != leakage.report():
+        report.faults.append("manifest.json: leakage is not what the scenes give")
 
 
 def _check_questions(
