@@ -13,7 +13,7 @@ from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows, write_text
 
-__all__ = ["write_card"]
+__all__ = ["card_text", "write_card"]
 
 ENGINE_LICENCES = {
     "rlr": (
@@ -39,9 +39,18 @@ _VERIFY = "`st-audioqa verify` checks the files and the labels."
 
 def write_card(folder: Path, manifest: Manifest) -> None:
     """Writes README.md and ATTRIBUTION.csv from the manifest and the shards."""
-    sounds = Sounds.of(row for _, row in _rows(folder, manifest.scenes, ["sources"]))
+    sounds = _sounds(folder, manifest)
     sounds.write(folder)
     write_text(folder / "README.md", _text(folder, manifest, sounds))
+
+
+def card_text(folder: Path, manifest: Manifest) -> str:
+    """The text of the card."""
+    return _text(folder, manifest, _sounds(folder, manifest))
+
+
+def _sounds(folder: Path, manifest: Manifest) -> Sounds:
+    return Sounds.of(row for _, row in _rows(folder, manifest.scenes, ["sources"]))
 
 
 def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
