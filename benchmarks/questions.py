@@ -9,14 +9,24 @@ configurations alike; no audio is involved.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import subprocess
+import sys
+import tempfile
 import time
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from st_audioqa.conventions import BIN_TIMES_S, CONFIGURATIONS, DURATION_S, directions
+from st_audioqa.corpus.manifest import ShardEntry
 from st_audioqa.events.labels import all_labels, noun, related
-from st_audioqa.recipes import QuestionsRecipe
+from st_audioqa.pipeline.generate import ask_questions
+from st_audioqa.recipes import QuestionsRecipe, Recipe, load_recipe
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.templates import QuestionEngine
 
@@ -74,7 +84,110 @@ def in_memory(counts: list[int]) -> None:
         )
 
 
+def write_shards(table: SceneTable, folder: Path, size: int = 128) -> list[ShardEntry]:
+    """The columns of `scenes` that questions are made from, in shards as a corpus has them."""
+    entries = []
+    n_sources = table.n_sources
+    for start in range(0, len(table), size):
+        part = slice(start, start + size)
+        counts = n_sources[part]
+        has = np.arange(2) < counts[:, None]
+
+        def tracks(values: np.ndarray, has: np.ndarray = has, part: slice = part) -> pa.Array:
+            chosen = values[part][has]
+            offsets = np.arange(len(chosen) + 1) * 40
+            return pa.ListArray.from_arrays(offsets, chosen.ravel())
+
+        height = table.height_m[part][has].ravel()
+        zeros = np.zeros_like(height)
+        points = np.stack([zeros, height, zeros], axis=1).ravel()
+        places = pa.ListArray.from_arrays(np.arange(len(height) + 1) * 3, points)
+        position = pa.ListArray.from_arrays(np.arange(len(height) // 40 + 1) * 40, places)
+        sources = pa.StructArray.from_arrays(
+            [
+                pa.array([list(each) for scene in table.labels[part] for each in scene]),
+                pa.array(table.moving[part][has]),
+                tracks(table.activity),
+                position,
+                tracks(table.azimuth_deg),
+                tracks(table.elevation_deg),
+                tracks(table.distance_m),
+            ],
+            names=[
+                "labels",
+                "moving",
+                "activity",
+                "position",
+                "azimuth_deg",
+                "elevation_deg",
+                "distance_m",
+            ],
+        )
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        path = f"scenes/train-{start // size:05d}-of-{-(-len(table) // size):05d}.parquet"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            pa.table(
+                {
+                    "scene_id": table.scene_id[part],
+                    "split": ["train"] * len(counts),
+                    "configuration": table.configuration[part],
+                    "sources": pa.ListArray.from_arrays(offsets, sources),
+                }
+            ),
+            folder / path,
+            row_group_size=32,
+        )
+        entries.append(
+            ShardEntry(path=path, split="train", rows=len(counts), bytes=0, sha256="0" * 64)
+        )
+    return entries
+
+
+def from_parquet(n: int, most: dict[str, int]) -> None:
+    """In a process of its own, so that its peak of memory is its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        entries = write_shards(table_of(n), folder)
+        (folder / "entries.json").write_text(json.dumps([e.model_dump() for e in entries]))
+        command = [sys.executable, __file__, "--from", name, "--most", json.dumps(most)]
+        print(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def ask_from(folder: Path, most: dict[str, int]) -> None:
+    entries = [
+        ShardEntry.model_validate(each)
+        for each in json.loads((folder / "entries.json").read_text())
+    ]
+    demo = load_recipe("demo").model_dump()
+    demo["questions"]["most"] = {"train": most}
+    recipe = Recipe.model_validate(demo)
+    wall, cpu = time.perf_counter(), time.process_time()
+    written, _ = ask_questions(folder, recipe, entries)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    types = Counter(
+        kind
+        for entry in written
+        for kind in pq.read_table(folder / entry.path, columns=["type"])["type"].to_pylist()
+    )
+    rows = " ".join(f"{name} {count}" for name, count in sorted(types.items()))
+    print(
+        f"\nParquet to Parquet: {sum(entry.rows for entry in entries)} scenes, {types.total()} "
+    )
+    print(
+        f"questions ({rows}), {wall:.1f} s of wall time, {cpu:.1f} s of CPU, peak {peak:.0f} MB."
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    in_memory(parser.parse_args().scenes)
+    parser.add_argument("--most", default='{"A": 216000, "B": 300000, "C": 218000}')
+    parser.add_argument("--from", dest="folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.folder:
+        ask_from(given.folder, json.loads(given.most))
+    else:
+        in_memory(given.scenes)
+        from_parquet(given.scenes[-1], json.loads(given.most))
