@@ -163,12 +163,12 @@ def ask_from(folder: Path, most: dict[str, int]) -> None:
     demo["questions"]["most"] = {"train": most}
     recipe = Recipe.model_validate(demo)
     wall, cpu = time.perf_counter(), time.process_time()
-    written, _ = ask_questions(folder, recipe, entries)
+    tables, _ = ask_questions(folder, recipe, entries)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     types = Counter(
         kind
-        for entry in written
+        for entry in tables["qa"]
         for kind in pq.read_table(folder / entry.path, columns=["type"])["type"].to_pylist()
     )
     rows = " ".join(f"{name} {count}" for name, count in sorted(types.items()))

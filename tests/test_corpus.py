@@ -344,6 +344,8 @@ def test_load_dataset_reads_both_configurations(corpus_dir, tmp_path):
         options = {"split": "test", "streaming": streaming, "cache_dir": str(tmp_path)}
         questions = datasets.load_dataset(str(corpus_dir), "qa", **options)
         scenes = datasets.load_dataset(str(corpus_dir), "scenes", **options)
+        held_out = datasets.load_dataset(str(corpus_dir), "robustness", **options)
+        assert next(iter(held_out))["answer"] == next(iter(questions))["answer"]
         assert next(iter(questions))["options"] is not None
         feature = scenes.features["audio"]
         assert (feature.sampling_rate, feature.num_channels) == (32000, 4)
@@ -522,3 +524,24 @@ def test_a_row_of_a_recording_is_enough_to_make_its_waveform_again(own_corpus):
 
 def test_a_corpus_without_names_has_no_list_of_them(corpus_dir):
     assert not (corpus_dir / "ATTRIBUTION.csv").exists()
+
+
+def test_robustness_asks_the_test_questions_in_words_that_qa_never_uses(corpus_dir):
+    corpus = Corpus(corpus_dir)
+    usual, held_out = corpus.questions("test"), corpus.questions("test", "robustness")
+    assert [q.answer for q in usual] == [q.answer for q in held_out]
+    assert not {q.question_id for q in usual} & {q.question_id for q in held_out}
+    words = {(q.template_id, q.paraphrase_id) for q in held_out}
+    everywhere = (q for split in corpus.splits for q in corpus.questions(split))
+    assert not words & {(q.template_id, q.paraphrase_id) for q in everywhere}
+    assert {entry.split for entry in corpus.manifest.robustness} == {"test"}
+    with pytest.raises(UserError, match="robustness"):
+        corpus.questions("test", "quests")
+
+
+def test_a_robustness_question_that_was_changed_is_found(copy):
+    def change(rows):
+        rows[0]["question"] += " Really?"
+
+    rewrite(copy, change, "robustness")
+    assert any("robustness of test" in fault for fault in verify(copy).faults)

@@ -77,7 +77,10 @@ def _front_matter(manifest: Manifest, sounds: Sounds) -> str:
     lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
     lines += ["- question-answering", "- audio-classification", "tags:"]
     lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
-    for table, entries in (("qa", manifest.qa), ("scenes", manifest.scenes)):
+    tables = {"qa": manifest.qa, "scenes": manifest.scenes, "robustness": manifest.robustness}
+    for table, entries in tables.items():
+        if not entries:
+            continue
         lines.append(f"- config_name: {table}")
         if table == "qa":
             lines.append("  default: true")
@@ -116,7 +119,8 @@ scenes = load_dataset("PATH", "scenes", split="test").cast_column("audio", Audio
 audio = load_audio(scenes[0])          # (4, 320000): W, Y, Z, X
 ```
 
-Questions name their scene by `scene_id`; audio is stored once per scene.
+Questions name their scene by `scene_id`; audio is stored once per scene. The configuration
+`robustness` asks the questions of every split but `train` in words that `qa` never uses.
 """
 
 _LIMITS = """

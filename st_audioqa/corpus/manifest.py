@@ -27,7 +27,9 @@ class ShardEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(pattern=r"^(scenes|qa)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$")
+    path: str = Field(
+        pattern=r"^(scenes|qa|robustness)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$"
+    )
     """Below the corpus folder; anything else in a manifest is refused, since files are read,
     written and deleted by it."""
     split: str
@@ -54,6 +56,8 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     scenes: list[ShardEntry]
     qa: list[ShardEntry]
+    robustness: list[ShardEntry] = []
+    """The questions of every split but "train", in words that `qa` never uses."""
     rejections: dict[str, int]
     """Draws that did not pass a check, by reason."""
     questions: dict[str, int]

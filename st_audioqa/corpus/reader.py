@@ -63,31 +63,38 @@ class Corpus:
         """
         return scene_from_row(self._row(scene_id, SCENE_COLUMNS))
 
-    def questions(self, split: str) -> list[Question]:
-        """Questions of a split."""
+    def questions(self, split: str, table: str = "qa") -> list[Question]:
+        """Questions of a split.
+
+        Parameters
+        ----------
+        split : str
+        table : {"qa", "robustness"}
+            "robustness" has the same questions in words that are kept from training; the split
+            "train" is not among them.
+        """
         return [
             question_from_row(row)
-            for entry in self._entries(self.manifest.qa, split)
+            for entry in self._entries(self._tables(table), split)
             for row in read_rows(self.folder / entry.path)
         ]
 
     def frame(
         self, table: str, split: str, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """A split of the `scenes` or `qa` table as a data frame, without the audio.
+        """A split of a table as a data frame, without the audio.
 
         Parameters
         ----------
-        table : {"scenes", "qa"}
+        table : {"scenes", "qa", "robustness"}
         split : str
         columns : sequence of str, optional
             All but the audio if left out.
         """
-        entries = {"scenes": self.manifest.scenes, "qa": self.manifest.qa}
-        if table not in entries:
-            raise unknown_name("table", table, entries)
         wanted = columns or (SCENE_COLUMNS if table == "scenes" else QA_SCHEMA.names)
-        paths = [self.folder / entry.path for entry in self._entries(entries[table], split)]
+        paths = [
+            self.folder / entry.path for entry in self._entries(self._tables(table), split)
+        ]
         return pd.concat(
             [pd.DataFrame(read_rows(path, wanted), columns=list(wanted)) for path in paths],
             ignore_index=True,
@@ -125,6 +132,17 @@ class Corpus:
                     for row, scene_id in enumerate(ids.to_pylist()):
                         places[scene_id] = (path, group, row)
         return places
+
+    def _tables(self, table: str) -> list[ShardEntry]:
+        manifest = self.manifest
+        tables = {
+            "scenes": manifest.scenes,
+            "qa": manifest.qa,
+            "robustness": manifest.robustness,
+        }
+        if table not in tables:
+            raise unknown_name("table", table, tables)
+        return tables[table]
 
     def _entries(self, entries: list[ShardEntry], split: str) -> list[ShardEntry]:
         if split not in self.splits:

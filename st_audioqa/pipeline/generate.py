@@ -96,24 +96,27 @@ def render_scenes(
 
 def ask_questions(
     folder: Path, recipe: Recipe, scenes: list[ShardEntry]
-) -> tuple[list[ShardEntry], Mapping[str, str]]:
-    """Writes the `qa` shards of a corpus from its `scenes` shards.
+) -> tuple[dict[str, list[ShardEntry]], Mapping[str, str]]:
+    """Writes the `qa` and `robustness` shards of a corpus from its `scenes` shards.
 
     Returns
     -------
-    entries : list of ShardEntry
+    entries : dict of list of ShardEntry
+        By table.
     refused : mapping
         Scenes whose tracks cannot be used and which have no questions, and why.
     """
     engine = question_engine(recipe)
-    entries: list[ShardEntry] = []
+    entries: dict[str, list[ShardEntry]] = {"qa": [], "robustness": []}
     refused: dict[str, str] = {}
     for split in sorted({entry.split for entry in scenes}):
         paths = [folder / entry.path for entry in scenes if entry.split == split]
         tables = (table for path in paths for table in scene_tables(path))
         chosen = engine.choose(tables, recipe.seed)
         refused |= chosen.naming.facts.refused
-        entries += _write_questions(folder, split, engine.word(chosen), len(chosen))
+        for table in entries if split != "train" else ("qa",):
+            questions = engine.word(chosen, held_out=table == "robustness")
+            entries[table] += _write_questions(folder, table, split, questions, len(chosen))
     return entries, refused
 
 
@@ -136,8 +139,8 @@ def ask_again(folder: Path) -> Manifest:
     """Makes the questions of a finished corpus anew, and its manifest and card."""
     before = Manifest.load(folder)
     manifest = _with_questions(folder, before)
-    kept = {entry.path for entry in manifest.qa}
-    for entry in before.qa:
+    kept = {entry.path for entry in (*manifest.qa, *manifest.robustness)}
+    for entry in (*before.qa, *before.robustness):
         if entry.path not in kept:
             (folder / entry.path).unlink(missing_ok=True)
     return manifest
@@ -145,13 +148,13 @@ def ask_again(folder: Path) -> Manifest:
 
 def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
     leakage = _leakage(folder, manifest.scenes)
-    qa, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
+    written, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
     counts: Counter[str] = Counter()
-    for entry in qa:
+    for entry in written["qa"]:
         families = pq.read_table(folder / entry.path, columns=["family"]).column("family")
         for each in families.value_counts().to_pylist():
             counts[f"{entry.split}/{each['values']}"] += each["counts"]
-    made = {"qa": qa, "questions": dict(sorted(counts.items())), "leakage": leakage}
+    made = {**written, "questions": dict(sorted(counts.items())), "leakage": leakage}
     manifest = manifest.model_copy(update=made)
     write_card(folder, manifest)
     manifest.save(folder)
@@ -231,12 +234,12 @@ def _manifest(
 
 
 def _write_questions(
-    folder: Path, split: str, questions: Iterator[Question], total: int
+    folder: Path, table: str, split: str, questions: Iterator[Question], total: int
 ) -> list[ShardEntry]:
     n_shards = max(-(-total // _QUESTIONS_PER_SHARD), 1)
     entries = []
     for number in range(n_shards):
-        path = f"qa/{split}-{number:05d}-of-{n_shards:05d}.parquet"
+        path = f"{table}/{split}-{number:05d}-of-{n_shards:05d}.parquet"
         piece = itertools.islice(questions, _QUESTIONS_PER_SHARD)
         rows = [question_to_row(question) for question in piece]
         write_shard(folder / path, rows, QA_SCHEMA, _QUESTIONS_PER_ROW_GROUP)

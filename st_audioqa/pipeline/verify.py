@@ -7,7 +7,7 @@ single-source scene is measured from the audio's own intensity vector.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ from st_audioqa.rooms.placement import line_of_sight
 from st_audioqa.rooms.provider import RoomProvider
 from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Question, Room, Scene, SourceTrack, track_directions
+from st_audioqa.scene_table import SceneTable
 
 __all__ = ["Report", "verify"]
 
@@ -55,6 +56,8 @@ Floats = NDArray[np.floating]
 _MAX_LABEL_ERROR = 1e-3
 _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
 """A corpus whose median lies above this has its axes or its audio mixed up."""
+_MIN_SCENES_FOR_MEDIAN = 5
+"""Of fewer scenes a median says more of their rooms than of the corpus."""
 _FAR_OFF_DEG = 75.0
 _MAX_SHARE_FAR_OFF = 0.03
 """Where reverberation drowns a tone, the intensity vector of a right scene can point anywhere;
@@ -121,7 +124,9 @@ def verify(
     _check_recipe(manifest, report)
     _check_strangers(folder, manifest, report)
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
-    qa_files = list(_readable(folder, manifest.qa, QA_SCHEMA, report))
+    question_files = list(
+        _readable(folder, [*manifest.qa, *manifest.robustness], QA_SCHEMA, report)
+    )
     rooms = _open_rooms(manifest, rooms_path, report)
     scenes: dict[str, Scene] = {}
     leakage = Leakage()
@@ -137,7 +142,7 @@ def verify(
             report.n_scenes += 1
             on_scene()
     _check_leakage(leakage, manifest, report)
-    _check_questions(folder, qa_files, scenes, manifest, report)
+    _check_questions(folder, question_files, scenes, manifest, report)
     _check_directions(report)
     single = [scene for scene in scenes.values() if len(scene.sources) == 1]
     if manifest.has_audio and single and not report.doa_error_deg:
@@ -156,8 +161,9 @@ def _check_recipe(manifest: Manifest, report: Report) -> None:
 
 def _check_strangers(folder: Path, manifest: Manifest, report: Report) -> None:
     """Files that a loader would take for shards although the manifest does not name them."""
-    named = {entry.path for entry in (*manifest.scenes, *manifest.qa)}
-    for table in ("scenes", "qa"):
+    entries = (*manifest.scenes, *manifest.qa, *manifest.robustness)
+    named = {entry.path for entry in entries}
+    for table in ("scenes", "qa", "robustness"):
         for path in sorted((folder / table).glob("*")):
             if path.relative_to(folder).as_posix() not in named:
                 report.faults.append(f"{table}/{path.name}: not named in the manifest")
@@ -343,7 +349,8 @@ def _inside(room: Room, points: Floats) -> bool:
 def _check_directions(report: Report) -> None:
     """What the directions of all scenes say together."""
     errors = report.doa_error_deg
-    if errors and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
+    enough = len(errors) >= _MIN_SCENES_FOR_MEDIAN
+    if enough and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
         report.faults.append(
             f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
             f"{len(errors)} single-source scenes, wanted at most "
@@ -356,7 +363,7 @@ def _check_directions(report: Report) -> None:
             for name in far_off
         ]
     values = np.array(report.azimuth_residual_deg)
-    if len(values) >= 5:
+    if len(values) >= _MIN_SCENES_FOR_MEDIAN:
         median = float(np.median(values))
         spread = float(np.median(np.abs(values - median))) * 1.4826
         if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
@@ -364,7 +371,7 @@ def _check_directions(report: Report) -> None:
                 f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
-    if len(report.leads) >= 5 and abs(report.lead_s) > _MAX_LEAD_S:
+    if len(report.leads) >= _MIN_SCENES_FOR_MEDIAN and abs(report.lead_s) > _MAX_LEAD_S:
         report.faults.append(
             f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
             f"{len(report.leads)} moving sources"
@@ -388,8 +395,9 @@ def _check_questions(
     report: Report,
 ) -> None:
     """Ids, references and answers: the questions must be those the stored scenes give."""
-    stored: dict[str, dict[str, Question]] = defaultdict(dict)
+    stored: dict[tuple[str, str], dict[str, Question]] = defaultdict(dict)
     for entry in files:
+        of_table = stored[entry.path.partition("/")[0], entry.split]
         try:
             rows = list(read_rows(folder / entry.path))
         except UserError as error:
@@ -402,34 +410,40 @@ def _check_questions(
             except UserError as error:
                 report.faults.append(f"{entry.path}: {error}")
                 continue
-            if question.question_id in stored[entry.split]:
+            if question.question_id in of_table:
                 report.faults.append(f"{entry.path}: {question.question_id} occurs twice")
-            stored[entry.split][question.question_id] = question
+            of_table[question.question_id] = question
             if question.scene_id not in scenes:
                 report.faults.append(
                     f"{entry.path}: {question.question_id} asks about {question.scene_id}, "
                     "which is not in the corpus"
                 )
     engine = question_engine(manifest.recipe)
-    wrong: Counter[str] = Counter()
     for split in sorted({entry.split for entry in manifest.scenes}):
-        questions = stored[split]
         of_split = [scene for scene in scenes.values() if scene.split == split]
         if len(of_split) != sum(e.rows for e in manifest.scenes if e.split == split):
             continue  # scenes are missing, which is a fault already told
         try:
-            again = {each.question_id: each for each in engine.ask(of_split, manifest.seed)}
+            chosen = engine.choose([SceneTable.of(of_split)], manifest.seed)
+            for table in ("qa",) if split == "train" else ("qa", "robustness"):
+                again = engine.word(chosen, held_out=table == "robustness")
+                _compare_questions(f"{table} of {split}", stored[table, split], again, report)
         except UserError as error:
             report.faults.append(f"qa of {split}: cannot be asked again: {error}")
-            continue
-        for question_id in sorted(questions.keys() | again.keys()):
-            if questions.get(question_id) != again.get(question_id):
-                wrong[split] += 1
-                if wrong[split] <= 5:
-                    report.faults.append(
-                        f"qa of {split}: {question_id} is not what the scenes give"
-                    )
-        if wrong[split] > 5:
-            report.faults.append(
-                f"qa of {split}: {wrong[split]} questions in all are not what the scenes give"
-            )
+
+
+def _compare_questions(
+    where: str, stored: dict[str, Question], again: Iterator[Question], report: Report
+) -> None:
+    """Stored questions must be those that are asked again."""
+    wanted = {each.question_id: each for each in again}
+    wrong = [
+        question_id
+        for question_id in sorted(stored.keys() | wanted.keys())
+        if stored.get(question_id) != wanted.get(question_id)
+    ]
+    report.faults += [f"{where}: {each} is not what the scenes give" for each in wrong[:5]]
+    if len(wrong) > 5:
+        report.faults.append(
+            f"{where}: {len(wrong)} questions in all are not what the scenes give"
+        )

@@ -125,7 +125,7 @@ class Work:
         """
         try:
             with self._lock:
-                for part in ("scenes", "qa", _FOLDER, "."):
+                for part in ("scenes", "qa", "robustness", _FOLDER, "."):
                     remove_partials(self.folder / part)
                 yield
         except Timeout as error:
