@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from conftest import make_corpus, small_recipe
+from conftest import SMALL, make_corpus, small_recipe
 
 from st_audioqa import Corpus
 from st_audioqa.pipeline.draw import draw_scene
@@ -15,7 +15,7 @@ from st_audioqa.pipeline.plan import make_plan
 from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.pipeline.verify import verify
 
-EVERY = {"S": 32, "D": 32, "SS": 32, "SD": 32, "DD": 32}
+EVERY = dict.fromkeys(("S", "D", "SS", "SD", "DD"), 16)
 
 
 def reusing(reuse, counts=EVERY, **changes):
@@ -28,7 +28,7 @@ def reusing(reuse, counts=EVERY, **changes):
     return small_recipe(
         splits={"test": counts, "train": counts},
         renderer=renderer,
-        corpus={"scenes_per_shard": 80},
+        corpus={"scenes_per_shard": 40},
         **changes,
     )
 
@@ -115,8 +115,11 @@ def test_reuse_of_one_gives_every_scene_its_own_geometry():
 
 
 def test_a_corpus_with_reuse_is_right_and_the_same_from_any_number_of_workers(tmp_path):
-    counts = {"S": 4, "D": 4, "SS": 4, "SD": 4, "DD": 4}
-    recipe = reusing(4, counts)
+    counts = {"S": 2, "D": 2, "SD": 4, "DD": 2}
+    recipe = small_recipe(
+        splits={"test": counts},
+        renderer={**SMALL["renderer"], "rir_duration_s": 0.2, "reuse": 4},
+    )
     alone = make_corpus(tmp_path / "alone", recipe)
     shared = make_corpus(tmp_path / "shared", recipe, workers=2)
     for path in sorted(alone.rglob("*.parquet")):
