@@ -24,7 +24,10 @@ from st_audioqa.errors import MissingPackageError, RejectedDraw, UserError
 from st_audioqa.renderers import ENGINES, EngineError
 from st_audioqa.renderers.acoustics import decay_rates
 from st_audioqa.renderers.engines import _rlr_library
+from st_audioqa.renderers.engines import rlr as rlr_module
 from st_audioqa.renderers.engines.rlr import _volume_m3, ray_depth
+from st_audioqa.rooms.provider import PROVIDERS
+from st_audioqa.scene import RoomInfo
 
 Engine = ENGINES.get("rlr")
 
@@ -98,6 +101,35 @@ def test_open_rooms_are_rejected():
     )
     with pytest.raises(RejectedDraw, match="leaky_room"):
         Engine("fast").rirs(open_room, CENTRE, [[1.0, 1.2, 1.0]], seed=0)
+
+
+@rlr
+def test_a_closed_room_in_which_the_engine_loses_rays_is_rendered():
+    """With this sofa, four of ten rays leave the room, unless it lies some metres aside."""
+    outline = [[8.09, 0.0], [0.0, 0.0], [0.0, 5.63], [3.56, 5.63], [3.56, 10.61], [8.09, 10.61]]
+    sofa = {
+        "lower": [3.994, 0.01, 9.76],
+        "upper": [5.534, 0.686, 10.56],
+        "material": "upholstered leather",
+    }
+    surfaces = {"floor": "thin carpet on concrete", "ceiling": "fissured ceiling tile"}
+    parameters = {"outline": outline, "height_m": 3.47, **surfaces, "furniture": [sofa]}
+    info = RoomInfo(
+        "procedural", "leaky", "l_shaped", parameters | {"walls": ["cotton curtain"] * 6}
+    )
+    room = PROVIDERS.get("procedural")().build(info)
+    listener, source = np.array([6.095, 1.541, 8.319]), np.array([[3.974, 0.916, 4.936]])
+    engine = rlr_module.Engine("fast")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rlr_module, "SHIFTS_M", rlr_module.SHIFTS_M[:1])
+        with pytest.raises(RejectedDraw, match="leaky_room"):
+            engine.rirs(room, listener, source, seed=0)
+    w, y, z, x = engine.rirs(room, listener, source, seed=0)[0]
+    distance = np.linalg.norm(source - listener)
+    at = round(distance / SPEED * SAMPLE_RATE)
+    assert w[at] == pytest.approx(1.0 / distance, rel=0.03)
+    vector = to_listener(source, listener, 0.0)[0]
+    assert angular_distance_deg([x[at], y[at], z[at]], vector) < 0.2
 
 
 @rlr

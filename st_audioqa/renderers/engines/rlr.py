@@ -44,6 +44,11 @@ REVISION = 2
 MIN_RAY_EFFICIENCY = 0.95
 """In a closed room every ray stays inside; a listener outside or a missing wall costs rays."""
 
+SHIFTS_M = ((0.0, 0.0, 0.0), (1.237, 0.31, -2.11), (-4.0, -1.5, -5.0))
+"""Where the engine is shown a room, one after the other until rays stay inside. By a coincidence
+of coordinates it loses a tenth to half of them in one closed room of some hundreds; a few
+metres aside it does not. A room with a hole leaks everywhere."""
+
 MIN_DISTANCE_M = 0.1
 """The engine's direct sound hardly grows below this distance and has no direction at zero."""
 
@@ -119,7 +124,8 @@ class Engine:
         ------
         RejectedDraw
             "source_at_listener" if a source is closer than 0.1 m, "leaky_room" if rays leave
-            the room, "silent_rir" if nothing arrives, "bad_rir" if samples are not finite.
+            the room wherever it is, "silent_rir" if nothing arrives, "bad_rir" if samples are
+            not finite.
         EngineError
             If the engine returns an error code.
         """
@@ -127,13 +133,7 @@ class Engine:
         distance_m = np.linalg.norm(sources - listener, axis=-1)
         if distance_m.min() < MIN_DISTANCE_M:
             raise RejectedDraw("source_at_listener", f"{distance_m.min():.3f} m away")
-        found = []
-        with surfaces(room) as (database, parts):
-            for position in sources:
-                with open_context(self._preset, room) as context:
-                    context.set_mesh(database, room.vertices, parts)
-                    context.add_listener(listener)
-                    found.append(_response(context, position))
+        found = self._responses(room, listener, sources)
         length = max(response.shape[1] for response in found)
         rirs = np.zeros((len(found), 4, length), dtype=np.float32)
         for rir, response in zip(rirs, found, strict=True):
@@ -141,6 +141,29 @@ class Engine:
         arrival = np.rint(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE).astype(np.int64)
         _level_direct_sound(rirs, distance_m, arrival)
         return renewed_tails(rirs, arrival, mixing_time_s(_volume_m3(room)), seed)
+
+    def _responses(
+        self, room: Room, listener: NDArray[np.floating], sources: NDArray[np.floating]
+    ) -> list[NDArray[np.float32]]:
+        """In the engine's axes, from the first of `SHIFTS_M` at which no position leaks."""
+        leak: RejectedDraw | None = None
+        for shift in np.array(SHIFTS_M):
+            found = []
+            try:
+                with surfaces(room) as (database, parts):
+                    for position in sources:
+                        with open_context(self._preset, room) as context:
+                            context.set_mesh(database, room.vertices + shift, parts)
+                            context.add_listener(listener + shift)
+                            found.append(_response(context, position + shift))
+            except RejectedDraw as rejected:
+                if rejected.reason != "leaky_room":
+                    raise
+                leak = leak or rejected
+            else:
+                return found
+        assert leak is not None
+        raise leak
 
 
 def open_context(preset: Preset, room: Room) -> Context:
