@@ -60,7 +60,9 @@ def test_a_path_taken_backwards_has_the_same_responses_in_reverse(room):
         assert there.digest == back.digest
 
 
-@pytest.mark.parametrize("change", ["ears", "path", "size", "absorption", "engine"])
+@pytest.mark.parametrize(
+    "change", ["ears", "path", "size", "outline", "height", "absorption", "engine"]
+)
 def test_another_place_room_or_engine_is_computed_anew(change, room, tmp_path):
     bank = RIRBank(Counting(), 60, folder=tmp_path)
     before = bank.responses(room, EARS, PATH)
@@ -71,6 +73,10 @@ def test_another_place_room_or_engine_is_computed_anew(change, room, tmp_path):
         path = PATH + np.array([0, 0, 1e-6])
     elif change == "size":
         room = replace(room, vertices=room.vertices * 1.0001)
+    elif change == "outline":
+        room = replace(room, floor=room.floor * 0.9)
+    elif change == "height":
+        room = replace(room, height_m=room.height_m - 0.1)
     elif change == "absorption":
         first = room.materials[0]
         other = replace(first, absorption=(*first.absorption[:-1], 0.123))
@@ -79,7 +85,7 @@ def test_another_place_room_or_engine_is_computed_anew(change, room, tmp_path):
         bank.engine.version = "2"
     after = bank.responses(room, ears, path)
     assert bank.engine.queries == 2
-    if change != "engine":
+    if change not in ("outline", "height", "engine"):  # which change the key, but no seed
         assert before.digest != after.digest
 
 

@@ -185,7 +185,9 @@ class RIRBank:
 
     def _key(self, place: _Place) -> str:
         engine = [self.engine.name, self.engine.version, self.engine.preset, self._n_samples]
-        return hashlib.sha256(json.dumps([engine, place.digest]).encode()).hexdigest()
+        # Engines take the volume of a room, and with it the mixing time, from these two.
+        space = [np.asarray(place.room.floor, dtype=np.float64).tolist(), place.room.height_m]
+        return hashlib.sha256(json.dumps([engine, place.digest, space]).encode()).hexdigest()
 
     def _path(self, key: str) -> Path | None:
         return None if self._folder is None else self._folder / key[:2] / f"{key}.npz"
@@ -230,7 +232,7 @@ class _Place:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything an engine looks at."""
+        """SHA-256 of the surfaces of a room, and of the places in it."""
         room = self.room
         surfaces = [[each.absorption, each.scattering] for each in room.materials]
         digest = hashlib.sha256(json.dumps([room.shape, surfaces]).encode())
