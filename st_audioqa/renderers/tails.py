@@ -65,7 +65,8 @@ def renewed_tails(
     arrival : ndarray of int [shape=(n_positions,)]
         Samples at which the direct sounds arrive.
     mixing_s : float
-        After the direct sound: the early part, before `FADE_FROM` of it, stays as it is.
+        After the direct sound: the early part, before `FADE_FROM` of it, stays as it is, but for
+        the ringing of the filters in the last half of `SPREAD_S` before that.
     seed : int
         Of one source in one scene.
 
