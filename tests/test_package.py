@@ -87,6 +87,21 @@ def test_nothing_optional_is_imported_with_the_package():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("st_audioqa, st_audioqa.cli", ("pandas", "pyarrow", "pydantic", "scipy", "soundfile")),
+        ("st_audioqa.pipeline.generate, st_audioqa.evaluation", ("pandas",)),
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(modules, heavy):
+    code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_wheel_has_one_top_level_name_and_every_file(tmp_path):
     pytest.importorskip("setuptools")
     source = tmp_path / "source"

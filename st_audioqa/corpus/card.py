@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from st_audioqa.conventions import CONFIGURATIONS
 from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["card_text", "write_card"]
 
@@ -138,6 +139,8 @@ _CROSSFADES = {
 
 
 def _counts(folder: Path, manifest: Manifest) -> str:
+    import pandas as pd
+
     scenes = _frame(folder, manifest.scenes, ["configuration"])
     table = pd.crosstab(scenes["split"], scenes["configuration"])
     table = table.reindex(columns=list(CONFIGURATIONS), fill_value=0)
@@ -146,6 +149,8 @@ def _counts(folder: Path, manifest: Manifest) -> str:
 
 
 def _question_counts(folder: Path, manifest: Manifest) -> str:
+    import pandas as pd
+
     kinds = ["type", "family", "attribute"]
     questions = _frame(folder, manifest.qa, kinds)
     table = pd.crosstab([questions[kind] for kind in kinds], questions["split"])
@@ -165,6 +170,8 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def _frame(folder: Path, entries: list[ShardEntry], columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
     rows = [{"split": e.split, **row} for e, row in _rows(folder, entries, columns)]
     return pd.DataFrame(rows, columns=["split", *columns])
 

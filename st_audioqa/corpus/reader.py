@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -18,6 +17,9 @@ from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, question_from_row
 from st_audioqa.corpus.shards import read_rows, reading
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.scene import Question, Scene
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SCENE_COLUMNS", "Corpus"]
 
@@ -91,6 +93,8 @@ class Corpus:
         columns : sequence of str, optional
             All but the audio if left out.
         """
+        import pandas as pd  # here, because it takes longer than all other imports together
+
         wanted = columns or (SCENE_COLUMNS if table == "scenes" else QA_SCHEMA.names)
         paths = [
             self.folder / entry.path for entry in self._entries(self._tables(table), split)
