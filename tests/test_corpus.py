@@ -23,7 +23,7 @@ from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
 from st_audioqa.events import activity
 from st_audioqa.pipeline.generate import ask_again
 from st_audioqa.pipeline.tools import open_tools
-from st_audioqa.pipeline.verify import verify
+from st_audioqa.pipeline.verify import Report, _check_directions, verify
 
 
 @pytest.fixture
@@ -545,3 +545,13 @@ def test_a_robustness_question_that_was_changed_is_found(copy):
 
     rewrite(copy, change, "robustness")
     assert any("robustness of test" in fault for fault in verify(copy).faults)
+
+
+@pytest.mark.parametrize(
+    ("errors", "found"),
+    [([24.9, 25.1], False), ([60.0], True), ([29.0] * 60, True), ([23.0] * 60, False)],
+)
+def test_the_fewer_scenes_are_measured_the_more_their_median_may_be_off(errors, found):
+    report = Report(doa_error_deg={str(i): error for i, error in enumerate(errors)})
+    _check_directions(report)
+    assert any("median error" in fault for fault in report.faults) == found

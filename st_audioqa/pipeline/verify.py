@@ -56,8 +56,11 @@ Floats = NDArray[np.floating]
 _MAX_LABEL_ERROR = 1e-3
 _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
 """A corpus whose median lies above this has its axes or its audio mixed up."""
-_MIN_SCENES_FOR_MEDIAN = 5
-"""Of fewer scenes a median says more of their rooms than of the corpus."""
+_FEW_SCENES_DEG = 30.0
+"""Added to it over the square root of the number of scenes. Of right scenes, a quarter lies above
+the limit by itself: the median of two did for every fourth corpus, of twelve for every 30th."""
+_MIN_SCENES = 5
+"""Fewer say nothing of a turn or a lead."""
 _FAR_OFF_DEG = 75.0
 _MAX_SHARE_FAR_OFF = 0.03
 """Where reverberation drowns a tone, the intensity vector of a right scene can point anywhere;
@@ -349,12 +352,11 @@ def _inside(room: Room, points: Floats) -> bool:
 def _check_directions(report: Report) -> None:
     """What the directions of all scenes say together."""
     errors = report.doa_error_deg
-    enough = len(errors) >= _MIN_SCENES_FOR_MEDIAN
-    if enough and not report.median_doa_error_deg <= _MAX_MEDIAN_DOA_ERROR_DEG:
+    limit = _MAX_MEDIAN_DOA_ERROR_DEG + _FEW_SCENES_DEG / np.sqrt(max(len(errors), 1))
+    if errors and not report.median_doa_error_deg <= limit:
         report.faults.append(
             f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
-            f"{len(errors)} single-source scenes, wanted at most "
-            f"{_MAX_MEDIAN_DOA_ERROR_DEG:.0f}"
+            f"{len(errors)} single-source scenes, wanted at most {limit:.0f}"
         )
     far_off = sorted(name for name, error in errors.items() if not error <= _FAR_OFF_DEG)
     if len(far_off) > max(1.0, _MAX_SHARE_FAR_OFF * len(errors)):
@@ -363,7 +365,7 @@ def _check_directions(report: Report) -> None:
             for name in far_off
         ]
     values = np.array(report.azimuth_residual_deg)
-    if len(values) >= _MIN_SCENES_FOR_MEDIAN:
+    if len(values) >= _MIN_SCENES:
         median = float(np.median(values))
         spread = float(np.median(np.abs(values - median))) * 1.4826
         if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
@@ -371,7 +373,7 @@ def _check_directions(report: Report) -> None:
                 f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
-    if len(report.leads) >= _MIN_SCENES_FOR_MEDIAN and abs(report.lead_s) > _MAX_LEAD_S:
+    if len(report.leads) >= _MIN_SCENES and abs(report.lead_s) > _MAX_LEAD_S:
         report.faults.append(
             f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
             f"{len(report.leads)} moving sources"
