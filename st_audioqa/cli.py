@@ -359,9 +359,9 @@ def eval_run(
     """Ask MODEL (a name, or module:Class) all questions of a split of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
-    from st_audioqa.corpus.shards import file_sha256
     from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import RunContext, load_model, run
+    from st_audioqa.files import file_sha256
 
     corpus = Corpus(folder)
     asked = corpus.questions(split)
@@ -410,7 +410,6 @@ def eval_score(
     """Score PREDICTIONS (predictions.jsonl) against a split of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
-    from st_audioqa.corpus.shards import file_sha256
     from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import (
         audioset_vocabulary,
@@ -418,6 +417,7 @@ def eval_score(
         read_predictions,
         score,
     )
+    from st_audioqa.files import file_sha256
 
     corpus = Corpus(folder)
     found = read_predictions(predictions)

@@ -29,6 +29,7 @@ from scipy.io import wavfile
 
 from st_audioqa.conventions import CHANNELS, DURATION_S, SAMPLE_RATE, unit_vectors
 from st_audioqa.errors import UserError, unknown_name
+from st_audioqa.files import whole
 from st_audioqa.hrtf import HRTF, SPHERICAL_HEAD
 from st_audioqa.sofa import load_hrtf
 
@@ -303,9 +304,9 @@ def write_wav(folder: str | Path, name: str, audio: Floats, sample_rate: int) ->
     path = Path(folder) / f"{name}.wav"
     if not name or name.startswith(".") or path.name != f"{name}.wav":
         raise UserError(f"A scene's id is the name of its file, and {name!r} is none.")
-    partial = path.with_name(f".{name}.partial")
-    wavfile.write(partial, sample_rate, np.ascontiguousarray(audio.T, dtype=np.float32))
-    return partial.replace(path)
+    with whole(path, sync=False) as partial:
+        wavfile.write(partial, sample_rate, np.ascontiguousarray(audio.T, dtype=np.float32))
+    return path
 
 
 def describe_audio(told: Mapping[str, Any] | None) -> str:

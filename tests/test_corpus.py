@@ -43,7 +43,7 @@ def rewrite(folder, change, table="scenes", split="test"):
     change(rows)
     write_shard(path, rows, SCENES_SCHEMA if table == "scenes" else QA_SCHEMA, 32)
     manifest = json.loads((folder / "manifest.json").read_text())
-    from st_audioqa.corpus.shards import file_sha256
+    from st_audioqa.files import file_sha256
 
     for entry in manifest[table]:
         if entry["path"] == path.relative_to(folder).as_posix():

@@ -19,6 +19,7 @@ VOCABULARY = (
     "scene_table",
     "noun",
     "errors",
+    "files",
     "seeding",
     "registry",
     "foa",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from st_audioqa.corpus.shards import write_text
+from st_audioqa.files import write_text
 
 __all__ = ["ATTRIBUTION", "Sounds"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from st_audioqa.conventions import CONFIGURATIONS
 from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
-from st_audioqa.corpus.shards import read_rows, write_text
+from st_audioqa.corpus.shards import read_rows
+from st_audioqa.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from st_audioqa.corpus.manifest import MANIFEST
 from st_audioqa.corpus.reader import Corpus
-from st_audioqa.corpus.shards import file_sha256, write_text
 from st_audioqa.decoding import Decoder, write_wav
 from st_audioqa.errors import UserError
+from st_audioqa.files import file_sha256, write_text
 
 __all__ = ["DESCRIPTION", "export_audio"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import soundfile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from st_audioqa.corpus.shards import write_text
 from st_audioqa.errors import UserError
+from st_audioqa.files import write_text
 from st_audioqa.recipes import Recipe
 
 __all__ = ["MANIFEST", "Manifest", "ShardEntry", "library_versions"]

@@ -14,7 +14,6 @@ Everything is done on whole columns; two million rows take seconds (docs/events.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tarfile
@@ -34,6 +33,7 @@ from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import SCHEMA, SPLITS, share_of
 from st_audioqa.events.labels import all_labels
 from st_audioqa.events.storage import SUFFIXES, audio_files
+from st_audioqa.files import file_sha256, whole
 
 __all__ = ["INDEX", "LICENCE", "VALIDATION_SHARE", "index_folder", "open_index"]
 
@@ -103,9 +103,8 @@ def open_index(root: Path, path: Path | None = None) -> pa.Table:
                 table = index_folder(root)
                 metadata = {**table.schema.metadata, b"made_from": made_from}
                 table = table.replace_schema_metadata(metadata)
-                partial = path.with_name(f".{path.name}.partial")
-                pq.write_table(table, partial, compression="zstd")
-                partial.replace(path)
+                with whole(path) as partial:
+                    pq.write_table(table, partial, compression="zstd")
     except OSError as error:
         raise UserError(
             f"The index {path} cannot be written ({error.strerror}): name another place in the "
@@ -171,11 +170,7 @@ def _made_from(root: Path, index: Path) -> bytes:
     digests = {}
     for table in _tables(root):
         _check_labels(table.parent)
-        digest = hashlib.sha256()
-        with table.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-        digests[table.name] = digest.hexdigest()
+        digests[table.name] = file_sha256(table)
     changed = {
         entry.name: entry.stat().st_mtime_ns
         for entry in os.scandir(root)

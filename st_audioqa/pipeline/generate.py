@@ -20,11 +20,12 @@ from st_audioqa.corpus.schema import (
     question_to_row,
     scene_to_row,
 )
-from st_audioqa.corpus.shards import file_sha256, read_rows, write_shard
+from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import check_mids, noun, related
 from st_audioqa.execution.local import run_tasks
+from st_audioqa.files import file_sha256
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.pipeline.render import produce
 from st_audioqa.pipeline.tools import Tools, check_rooms, open_tools

@@ -37,9 +37,10 @@ from st_audioqa.corpus.schema import (
     question_from_row,
     scene_from_row,
 )
-from st_audioqa.corpus.shards import file_sha256, read_rows
+from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import check_mids
+from st_audioqa.files import file_sha256
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
 from st_audioqa.pipeline.tools import open_rooms

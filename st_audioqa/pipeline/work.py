@@ -20,8 +20,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from st_audioqa.corpus.manifest import MANIFEST, Manifest, ShardEntry, library_versions
-from st_audioqa.corpus.shards import file_sha256, remove_partials, write_text
 from st_audioqa.errors import UserError
+from st_audioqa.files import file_sha256, remove_partials, write_text
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.recipes import Recipe
 

@@ -7,11 +7,8 @@ depend on (engine, version, preset, room, places) and serve every scene that ask
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import uuid
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.files import whole
 from st_audioqa.renderers.checks import early_energy_db
 from st_audioqa.renderers.crossfade import Convolver, Mode, prepare
 from st_audioqa.renderers.engine import RIREngine
@@ -208,14 +206,11 @@ class RIRBank:
         path = self._path(key)
         if path is None:
             return
-        partial = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.partial.npz")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(partial, rirs=kept.rirs, digest=np.array(kept.digest))
-            os.replace(partial, path)
+            # Not synced: what a crash leaves damaged is computed again.
+            with whole(path, sync=False) as partial, partial.open("wb") as file:
+                np.savez(file, rirs=kept.rirs, digest=np.array(kept.digest))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise UserError(
                 f"The RIR cache {self._folder} cannot be written ({error}): make room there, "
                 "name another folder or go without."

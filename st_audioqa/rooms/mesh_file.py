@@ -6,7 +6,6 @@ puts it, and a name for every face by which a surface material can be chosen.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from st_audioqa.errors import MissingPackageError, UserError
 
-__all__ = ["SUFFIXES", "UNITS_M", "MeshFile", "content_hash", "read_mesh"]
+__all__ = ["SUFFIXES", "UNITS_M", "MeshFile", "read_mesh"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
@@ -52,15 +51,6 @@ class MeshFile:
         a, b, c = self.vertices[self.faces].swapaxes(0, 1)
         area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
         return np.bincount(self.face_part, area, len(self.parts)).astype(np.float64)
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_mesh(path: Path, units: str, up: str) -> MeshFile:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from st_audioqa.errors import UserError
-from st_audioqa.rooms.mesh_file import SUFFIXES, content_hash
+from st_audioqa.files import file_sha256
+from st_audioqa.rooms.mesh_file import SUFFIXES
 
 __all__ = ["deal", "mesh_files"]
 
@@ -54,7 +55,7 @@ def _hash_once(path: Path) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _hash(path: Path, size: int, changed_ns: int) -> str:
-    return content_hash(path)
+    return file_sha256(path)
 
 
 def deal(
