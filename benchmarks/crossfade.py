@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from renderers import box_room
-from st_audioqa.conventions import BIN_S, N_BINS, SAMPLE_RATE, SAMPLES_PER_BIN
+from st_audioqa.conventions import (
+    BANDS_HZ,
+    BIN_S,
+    N_BINS,
+    SAMPLE_RATE,
+    SAMPLES_PER_BIN,
+    SPEED_OF_SOUND_M_S,
+)
 from st_audioqa.renderers import ENGINES, MODES, Convolver, prepare
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 from st_audioqa.renderers.engine import RIREngine
-from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.seeding import generator
 
 Floats = NDArray[np.floating]

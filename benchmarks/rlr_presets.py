@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S, decay_rates, mean_absorption
+from st_audioqa.conventions import BANDS_HZ, SAMPLE_RATE, SPEED_OF_SOUND_M_S
+from st_audioqa.renderers.acoustics import decay_rates, mean_absorption
 from st_audioqa.renderers.engines import _rlr_library as library
 from st_audioqa.renderers.engines import rlr
 from st_audioqa.renderers.isolation import IsolatedEngine
 from st_audioqa.rooms.geometry import box_mesh
-from st_audioqa.rooms.materials import BANDS_HZ, material
+from st_audioqa.rooms.materials import material
 from st_audioqa.scene import Material, Room, RoomInfo
 
 Floats = NDArray[np.floating]

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from rlr_presets import energy_db, room, t20
 from scipy import signal
 
-from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.renderers.engines import rlr
 from st_audioqa.scene import Material
 

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "ANCHORS",
+    "BANDS_HZ",
     "BIN_S",
     "BIN_TIMES_S",
     "CHANNELS",
@@ -38,6 +39,7 @@ __all__ = [
     "SAMPLE_RATE",
     "SCENE_SAMPLES",
     "SECTORS",
+    "SPEED_OF_SOUND_M_S",
     "Configuration",
     "angular_distance_deg",
     "azimuth_change_deg",
@@ -53,6 +55,11 @@ __all__ = [
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
+
+BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+"""Centres of the octave bands of every `Material`."""
+SPEED_OF_SOUND_M_S = 344.0
+"""Of all engines: RLR cannot be told another one."""
 
 SAMPLE_RATE = 32_000
 DURATION_S = 10.0

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, spatial, special
 
-from st_audioqa.conventions import SAMPLE_RATE, unit_vectors
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S, unit_vectors
 from st_audioqa.errors import UserError
 
 __all__ = [
@@ -35,8 +35,6 @@ SPHERICAL_HEAD = "spherical-head"
 HEAD_RADIUS_M = 0.0875
 EAR_AZIMUTH_DEG = 100.0
 """Ears lie a little behind the middle of the head (Brown & Duda 1998, section II)."""
-SPEED_OF_SOUND_M_S = 344.0
-"""As in the engines, see docs/conventions.md."""
 
 _LEVEL_BAND_HZ = (200.0, 1000.0)
 

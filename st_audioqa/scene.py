@@ -38,7 +38,7 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Material:
-    """Acoustic properties of a surface at the octave bands of `st_audioqa.rooms.materials`."""
+    """Acoustic properties of a surface at the octave bands `st_audioqa.conventions.BANDS_HZ`."""
 
     name: str
     absorption: tuple[float, ...]

@@ -13,10 +13,11 @@ from click.testing import CliRunner
 from conftest import make_corpus, small_recipe
 
 from st_audioqa.cli import cli
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.rooms.geometry import outline_mesh, points_in_outline
-from st_audioqa.rooms.materials import BANDS_HZ, material_names
+from st_audioqa.rooms.materials import material_names
 from st_audioqa.rooms.matterport.axes import to_y_up
 from st_audioqa.rooms.matterport.building import load_building, survey_building
 from st_audioqa.rooms.matterport.closing import close_building, close_room

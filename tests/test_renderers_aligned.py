@@ -7,11 +7,16 @@ import pytest
 from scipy import fft, signal
 from test_renderers_support import relative_db
 
-from st_audioqa.conventions import N_BINS, SAMPLE_RATE, SAMPLES_PER_BIN, SCENE_SAMPLES
+from st_audioqa.conventions import (
+    N_BINS,
+    SAMPLE_RATE,
+    SAMPLES_PER_BIN,
+    SCENE_SAMPLES,
+    SPEED_OF_SOUND_M_S,
+)
 from st_audioqa.errors import UserError
 from st_audioqa.foa import rotate_yaw
 from st_audioqa.renderers import bin_centres, prepare, render
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 
 PER_METRE = SAMPLE_RATE / SPEED_OF_SOUND_M_S
 

@@ -5,6 +5,7 @@ import pytest
 from test_renderers_support import CENTRE, SIZE, SPEED, plain, relative_db, shoebox, t20
 
 from st_audioqa.conventions import (
+    BANDS_HZ,
     BIN_TIMES_S,
     N_BINS,
     SAMPLE_RATE,
@@ -19,7 +20,6 @@ from st_audioqa.foa import bin_directions
 from st_audioqa.renderers import ENGINES, listener_rirs, render
 from st_audioqa.renderers.acoustics import AIR_DB_PER_M, decay_rates, mean_absorption
 from st_audioqa.renderers.engines._image_field import band_transfer
-from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.scene import Listener
 
 Engine = ENGINES.get("image-source")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.rooms.geometry import (
@@ -13,7 +14,7 @@ from st_audioqa.rooms.geometry import (
     points_in_outline,
     segments_blocked,
 )
-from st_audioqa.rooms.materials import BANDS_HZ, material, material_names, materials_for
+from st_audioqa.rooms.materials import material, material_names, materials_for
 from st_audioqa.rooms.placement import (
     line_of_sight,
     linear_paths,

@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from st_audioqa.conventions import SPEED_OF_SOUND_M_S
 from st_audioqa.scene import Room
 
-__all__ = ["AIR_DB_PER_M", "SPEED_OF_SOUND_M_S", "decay_rates", "face_areas", "mean_absorption"]
+__all__ = ["AIR_DB_PER_M", "decay_rates", "face_areas", "mean_absorption"]
 
 Floats = NDArray[np.floating]
-
-SPEED_OF_SOUND_M_S = 344.0
-"""Of both built-in engines: RLR cannot be told another one."""
 
 AIR_DB_PER_M: Floats = np.array([0.445, 1.32, 2.73, 4.66, 9.86, 29.4, 104.4]) * 1e-3
 """Attenuation by air per octave band, at 20 C, 50 % relative humidity and 101.325 kPa.
 
-ISO 9613-1:1993, equations 3 to 5, at the centres of `st_audioqa.rooms.materials.BANDS_HZ`.
+ISO 9613-1:1993, equations 3 to 5, at the centres of `st_audioqa.conventions.BANDS_HZ`.
 """
 
 _NEPERS_PER_DB = np.log(10.0) / 10.0

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, special
 
-from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import UserError
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 
 __all__ = ["Delay", "Oversampled"]
 

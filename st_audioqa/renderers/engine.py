@@ -15,10 +15,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.registry import Registry
 from st_audioqa.renderers.acoustics import face_areas
-from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Room
 

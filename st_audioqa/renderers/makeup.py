@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.rooms.materials import BANDS_HZ
+from st_audioqa.conventions import BANDS_HZ, SAMPLE_RATE
 
 __all__ = ["LEAD", "Makeup"]
 

@@ -14,20 +14,17 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from st_audioqa.conventions import BANDS_HZ, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import unknown_name
 from st_audioqa.scene import Material
 
 __all__ = [
-    "BANDS_HZ",
     "choose_material",
     "material",
     "material_names",
     "materials_for",
     "reverberation_s",
 ]
-
-BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
-"""Centres of the octave bands of every `Material`."""
 
 
 @functools.cache
@@ -76,7 +73,12 @@ def reverberation_s(
     """
     areas = np.asarray(areas_m2, dtype=np.float64)
     absorption = areas @ np.array([each.absorption for each in materials]) / areas.sum()
-    return 24 * np.log(10) * volume_m3 / (344.0 * areas.sum() * -np.log1p(-absorption))
+    return (
+        24
+        * np.log(10)
+        * volume_m3
+        / (SPEED_OF_SOUND_M_S * areas.sum() * -np.log1p(-absorption))
+    )
 
 
 def materials_for(surface: str) -> list[Material]:

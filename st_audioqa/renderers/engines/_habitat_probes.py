@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import UserError
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 from st_audioqa.renderers.engines._habitat_sim import HINT, House
 from st_audioqa.renderers.engines.rlr import TO_AMBIX
 from st_audioqa.rooms.habitat import navmesh_triangles

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, sparse, special
 
-from st_audioqa.conventions import SAMPLE_RATE, listener_axes
-from st_audioqa.renderers.acoustics import AIR_DB_PER_M, SPEED_OF_SOUND_M_S
-from st_audioqa.rooms.materials import BANDS_HZ
+from st_audioqa.conventions import BANDS_HZ, SAMPLE_RATE, SPEED_OF_SOUND_M_S, listener_axes
+from st_audioqa.renderers.acoustics import AIR_DB_PER_M
 
 __all__ = ["ImageField", "band_transfer", "image_source_field"]
 

@@ -26,9 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import RejectedDraw, UserError
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S
 from st_audioqa.renderers.engine import checked_query, find_preset
 from st_audioqa.renderers.engines._habitat_probes import (
     LISTENER_RADIUS_M,

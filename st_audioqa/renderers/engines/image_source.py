@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import UserError
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S, decay_rates, face_areas
+from st_audioqa.renderers.acoustics import decay_rates, face_areas
 from st_audioqa.renderers.engine import checked_query, find_preset
 from st_audioqa.renderers.engines._image_field import (
     ImageField,

@@ -27,13 +27,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from st_audioqa.conventions import SAMPLE_RATE
+from st_audioqa.conventions import BANDS_HZ, SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import RejectedDraw
-from st_audioqa.renderers.acoustics import SPEED_OF_SOUND_M_S, mean_absorption
+from st_audioqa.renderers.acoustics import mean_absorption
 from st_audioqa.renderers.engine import checked_query, find_preset
 from st_audioqa.renderers.engines._rlr_library import Context, load, package_version
 from st_audioqa.renderers.tails import mixing_time_s, renewed_tails
-from st_audioqa.rooms.materials import BANDS_HZ
 from st_audioqa.scene import Material, Room
 
 __all__ = ["PRESETS", "Engine", "Preset"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from st_audioqa.rooms.materials import BANDS_HZ
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.rooms.matterport.building import Building
 from st_audioqa.rooms.matterport.surfaces import category_materials
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import UserError
-from st_audioqa.rooms.materials import BANDS_HZ, material
+from st_audioqa.rooms.materials import material
 from st_audioqa.scene import Material
 
 __all__ = ["NO_CATEGORY", "category_materials"]

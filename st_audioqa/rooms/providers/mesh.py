@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import UserError
 from st_audioqa.rooms.buildings import Building, open_building
-from st_audioqa.rooms.materials import BANDS_HZ, material
+from st_audioqa.rooms.materials import material
 from st_audioqa.rooms.mesh_folder import deal, mesh_files
 from st_audioqa.scene import Room, RoomInfo
 
