@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import SPEED_OF_SOUND_M_S
+from st_audioqa.rooms.geometry import triangle_areas
 from st_audioqa.scene import Room
 
 __all__ = ["AIR_DB_PER_M", "decay_rates", "face_areas", "mean_absorption"]
@@ -23,8 +24,7 @@ _NEPERS_PER_DB = np.log(10.0) / 10.0
 
 def face_areas(room: Room) -> Floats:
     """Area of each triangle in square metres [shape=(n_faces,)]."""
-    a, b, c = room.vertices[room.faces].swapaxes(0, 1)
-    return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=-1))
+    return triangle_areas(room.vertices[room.faces])
 
 
 def mean_absorption(room: Room) -> Floats:

@@ -16,6 +16,7 @@ __all__ = [
     "outline_mesh",
     "points_in_outline",
     "segments_blocked",
+    "triangle_areas",
 ]
 
 Floats = NDArray[np.floating]
@@ -104,6 +105,12 @@ def _meets_box(a: Floats, b: Floats, boxes: Floats) -> Bools:
     leave = np.where(parallel, np.where(within, np.inf, -np.inf), leave)
     near, far = enter.max(axis=-1), leave.min(axis=-1)
     return np.asarray(((near <= far) & (far >= 0.0) & (near <= 1.0)).any(axis=-1))
+
+
+def triangle_areas(triangles: Floats) -> Floats:
+    """Area of each triangle [shape=(..., 3, 3)], in square metres [shape=(...,)]."""
+    a, b, c = np.moveaxis(triangles, -2, 0)
+    return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=-1))
 
 
 def box_mesh(lower: ArrayLike, upper: ArrayLike) -> tuple[Floats, Ints]:

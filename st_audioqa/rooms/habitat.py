@@ -20,6 +20,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from st_audioqa.errors import UserError
+from st_audioqa.rooms.geometry import triangle_areas
 from st_audioqa.rooms.matterport.house import Region
 from st_audioqa.rooms.matterport.navmesh import NavMesh
 
@@ -147,8 +148,7 @@ def _islands(triangles: Floats) -> Ints:
     size = len(triangles) + int(edge.max()) + 1
     graph = coo_matrix((np.ones(len(of)), (of, edge + len(triangles))), shape=(size, size))
     part = connected_components(graph, directed=False)[1][: len(triangles)]
-    a, b, c = triangles.swapaxes(0, 1)
-    area = np.bincount(part, weights=np.linalg.norm(np.cross(b - a, c - a), axis=1))
+    area = np.bincount(part, weights=triangle_areas(triangles))
     rank = np.argsort(np.argsort(-area, kind="stable"))
     return np.asarray(rank[part], dtype=np.int64)
 

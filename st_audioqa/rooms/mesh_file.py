@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.errors import MissingPackageError, UserError
+from st_audioqa.rooms.geometry import triangle_areas
 
 __all__ = ["SUFFIXES", "UNITS_M", "MeshFile", "read_mesh"]
 
@@ -26,6 +27,7 @@ SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
 UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
 _LARGEST_M = 200.0
 _SMALLEST_M = 1.5
+_LEAST_AREA_M2 = 5e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +50,7 @@ class MeshFile:
     @property
     def part_area_m2(self) -> Floats:
         """Area of each part in square metres [shape=(n_parts,)]."""
-        a, b, c = self.vertices[self.faces].swapaxes(0, 1)
-        area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        area = triangle_areas(self.vertices[self.faces])
         return np.bincount(self.face_part, area, len(self.parts)).astype(np.float64)
 
 
@@ -107,8 +108,7 @@ def read_mesh(path: Path, units: str, up: str) -> MeshFile:
     if up == "z":
         vertices = vertices[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
     _check_size(path, np.ptp(vertices[used], axis=0), units)
-    a, b, c = vertices[faces].swapaxes(0, 1)
-    kept = np.linalg.norm(np.cross(b - a, c - a), axis=1) > 1e-10
+    kept = triangle_areas(vertices[faces]) > _LEAST_AREA_M2
     if not kept.any():
         raise UserError(f"No triangle of the mesh {path} has an area: export it anew.")
     return MeshFile(

@@ -19,6 +19,7 @@ from st_audioqa.rooms.geometry import (
     outline_distance,
     points_in_outline,
     segments_blocked,
+    triangle_areas,
 )
 from st_audioqa.rooms.surfaces import Surfaces
 from st_audioqa.scene import Room
@@ -46,7 +47,7 @@ def floor_points(room: Room, rng: np.random.Generator, count: int) -> Floats:
         spot = rng.uniform(low, high, size=(count, 2))
         return np.column_stack([spot[:, 0], np.full(count, room.floor_y_m), spot[:, 1]])
     a, b, c = room.walkable.swapaxes(0, 1)
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    area = triangle_areas(room.walkable)
     which = rng.choice(len(area), size=count, p=area / area.sum())
     u, v = rng.random((2, count, 1))
     u, v = np.where(u + v > 1.0, 1.0 - u, u), np.where(u + v > 1.0, 1.0 - v, v)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from st_audioqa.errors import MissingPackageError
+from st_audioqa.rooms.geometry import triangle_areas
 
 __all__ = ["Surfaces", "cover_triangles", "triangle_distance"]
 
@@ -146,7 +147,7 @@ class _Near:
     def __init__(self, triangles: Floats, reach_m: float) -> None:
         self.reach_m = reach_m
         self._triangles = triangles
-        area = float(_areas(triangles).sum())
+        area = float(triangle_areas(triangles).sum())
         spacing = max(_SPACING_M, float(np.sqrt(area / _MOST_POINTS)))
         points, self._face = cover_triangles(triangles, spacing)
         self._tree = cKDTree(points) if len(points) else None
@@ -195,7 +196,7 @@ def cover_triangles(triangles: Floats, spacing_m: float) -> tuple[Floats, Ints]:
     order = (first[:, None] + np.arange(3)) % 3
     a, b, c = np.take_along_axis(triangles, order[..., None], axis=1).swapaxes(0, 1)
     longest = sides.max(axis=1)
-    height = 2.0 * _areas(triangles) / np.maximum(longest, 1e-12)
+    height = 2.0 * triangle_areas(triangles) / np.maximum(longest, 1e-12)
     small = longest <= spacing_m
     rows = np.where(small, 1, np.ceil(height / spacing_m).astype(np.int64) + 1)
     face = np.repeat(np.arange(len(triangles)), rows)
@@ -235,11 +236,6 @@ def triangle_distance(points: Floats, triangles: Floats) -> Floats:
     within = (turns >= 0).all(axis=1) & (size > 1e-12)
     to_plane = np.abs((to[:, 0] * normal).sum(axis=1)) / np.maximum(size, 1e-24)
     return np.where(within, np.minimum(to_plane, to_sides), to_sides)
-
-
-def _areas(triangles: Floats) -> Floats:
-    a, b, c = triangles.swapaxes(0, 1)
-    return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=-1))
 
 
 def _counter(counts: Ints) -> Ints:

@@ -9,6 +9,7 @@ from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import UserError
 from st_audioqa.renderers.engines._habitat_sim import HINT, House
 from st_audioqa.renderers.engines.rlr import TO_AMBIX
+from st_audioqa.rooms.geometry import triangle_areas
 from st_audioqa.rooms.habitat import navmesh_triangles
 
 __all__ = ["LISTENER_RADIUS_M", "check_orientation", "direct_gain", "probed_level"]
@@ -120,9 +121,7 @@ def floor_points(house: House) -> Floats:
     triangles = navmesh_triangles(house.pathfinder)
     if len(triangles) == 0:
         raise UserError(f"The navmesh {house.files.navmesh} holds no floor: fetch it again.")
-    a, b, c = triangles.swapaxes(0, 1)
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
-    largest = np.argsort(-area, kind="stable")[:N_FLOOR_POINTS]
+    largest = np.argsort(-triangle_areas(triangles), kind="stable")[:N_FLOOR_POINTS]
     return np.asarray(triangles[largest].mean(axis=1))
 
 

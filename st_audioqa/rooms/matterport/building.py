@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.errors import UserError
+from st_audioqa.rooms.geometry import triangle_areas
 from st_audioqa.rooms.matterport.glb import read_glb
 from st_audioqa.rooms.matterport.house import read_house
 from st_audioqa.rooms.matterport.navmesh import read_navmesh
@@ -59,8 +60,7 @@ class Building:
 
     def category_areas_m2(self) -> Floats:
         """Area of each category [shape=(n_categories,)]."""
-        a, b, c = self.vertices[self.faces].swapaxes(0, 1)
-        area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        area = triangle_areas(self.vertices[self.faces])
         found = np.bincount(self.face_category, weights=area, minlength=len(self.categories))
         return np.asarray(found, dtype=np.float64)
 

@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from st_audioqa.errors import UserError
+from st_audioqa.rooms.geometry import triangle_areas
 
 __all__ = ["NavMesh", "read_navmesh"]
 
@@ -76,7 +77,7 @@ class NavMesh:
     @property
     def areas_m2(self) -> Floats:
         """Area of each triangle [shape=(n,)]."""
-        return _areas(self.triangles)
+        return triangle_areas(self.triangles)
 
     def island_areas_m2(self) -> Floats:
         """Area of each island [shape=(n_islands,)]."""
@@ -186,14 +187,14 @@ def _tile(path: Path, tile: bytes) -> NavMesh:
         raise _nonsense(path, "a vertex that is not finite")
     polygons = parts["polygons"]
     on_ground = (polygons["area_and_type"] >> 6 == 0) & (polygons["flags"] & _WALKABLE > 0)
-    area = np.bincount(polygon, weights=_areas(triangles), minlength=n_polygons)
+    area = np.bincount(polygon, weights=triangle_areas(triangles), minlength=n_polygons)
     walkable = on_ground & (area >= _SMALLEST_M2)
     kept = walkable[polygon]
     if not kept.any():
         raise UserError(f"{path} has no walkable polygon: rebuild it with habitat-sim.")
     island = _islands(path, polygons, walkable)[polygon[kept]]
     triangles = triangles[kept]
-    return NavMesh(triangles, _largest_first(island, _areas(triangles)), height, radius)
+    return NavMesh(triangles, _largest_first(island, triangle_areas(triangles)), height, radius)
 
 
 def _triangles(path: Path, parts: dict[str, Records]) -> tuple[Floats, Ints]:
@@ -252,11 +253,6 @@ def _largest_first(island: Ints, areas: Floats) -> Ints:
     _, dense = np.unique(island, return_inverse=True)
     order = np.argsort(-np.bincount(dense, weights=areas), kind="stable")
     return np.argsort(order)[dense]
-
-
-def _areas(triangles: Floats) -> Floats:
-    a, b, c = triangles.swapaxes(0, 1)
-    return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=-1))
 
 
 def _cut_short(path: Path) -> UserError:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from st_audioqa.rooms.geometry import outline_mesh
+from st_audioqa.rooms.geometry import outline_mesh, triangle_areas
 from st_audioqa.rooms.matterport.house import House, Region
 from st_audioqa.rooms.matterport.navmesh import NavMesh
 
@@ -37,7 +37,7 @@ class RegionSurvey:
     @property
     def walkable_m2(self) -> float:
         """Area that can be walked on."""
-        return float(_areas(self.walkable).sum())
+        return float(triangle_areas(self.walkable).sum())
 
 
 def survey(house: House, navmesh: NavMesh) -> tuple[RegionSurvey, ...]:
@@ -122,7 +122,7 @@ def _within(region: Region, parts: Floats, navmesh: NavMesh) -> Floats:
     if not pieces:
         return np.zeros((0, 3, 3))
     found, island = np.array(pieces), np.array(islands)
-    return found[island == np.bincount(island, weights=_areas(found)).argmax()]
+    return found[island == np.bincount(island, weights=triangle_areas(found)).argmax()]
 
 
 def _clip(triangle: Floats, window: Floats) -> list[Floats]:
@@ -149,9 +149,4 @@ def _clip(triangle: Floats, window: Floats) -> list[Floats]:
         if len(corners) < 3:
             return []
     fan = [np.array([corners[0], p, q]) for p, q in pairwise(corners[1:])]
-    return [each for each in fan if _areas(each[None])[0] > 1e-8]
-
-
-def _areas(triangles: Floats) -> Floats:
-    a, b, c = triangles.swapaxes(0, 1)
-    return np.asarray(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=-1))
+    return [each for each in fan if triangle_areas(each[None])[0] > 1e-8]
