@@ -25,6 +25,8 @@ from st_audioqa.errors import UserError
 from st_audioqa.foa import rotate_yaw
 from st_audioqa.renderers import ENGINES, listener_rirs, rir_hash
 from st_audioqa.renderers.acoustics import decay_rates
+from st_audioqa.renderers.engine import checked_query
+from st_audioqa.rooms.geometry import LARGEST_M
 from st_audioqa.scene import Listener
 
 pytestmark = pytest.mark.parametrize("name", ENGINE_NAMES)
@@ -219,3 +221,10 @@ def test_engine_says_what_it_is(name):
     assert (engine.name, engine.preset) == (name, "reference")
     assert engine.version
     assert "shoebox" in engine.shapes
+
+
+def test_the_largest_building_that_is_opened_is_rendered(name):
+    room = shoebox(size=(0.99 * LARGEST_M, 4.0, 30.0))
+    listener, sources = checked_query(ENGINES.get(name)("fast"), room, CENTRE, [CENTRE + 0.5])
+    assert (listener == CENTRE).all()
+    assert sources.shape == (1, 3)

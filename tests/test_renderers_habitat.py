@@ -287,7 +287,7 @@ def test_rooms_without_files_are_refused(install):
 
 def test_sources_within_the_listener_are_refused(install, tmp_path):
     install("sound-spaces")
-    with pytest.raises(UserError, match=r"0\.050 m from its centre"):
+    with pytest.raises(RejectedDraw, match=r"source_at_listener: 0\.050 m away"):
         ENGINES.get("habitat")("fast").rirs(
             make_building(tmp_path), EARS, [EARS + 1, EARS + np.array([0.05, 0, 0])], seed=0
         )

@@ -19,6 +19,7 @@ from st_audioqa.conventions import BANDS_HZ
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.registry import Registry
 from st_audioqa.renderers.acoustics import face_areas
+from st_audioqa.rooms.geometry import LARGEST_M
 from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Room
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 CLEARANCE_M = 0.01
 """Nothing that sends or hears may be closer to a surface."""
 
-EXTENT_M = (1.0, 150.0)
+EXTENT_M = (1.0, LARGEST_M)
 """Least and greatest longest side of a room: others come from vertices in other units."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "LARGEST_M",
     "box_distance",
     "box_mesh",
     "outline_distance",
@@ -22,6 +23,9 @@ __all__ = [
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+LARGEST_M = 200.0
+"""Longest side of a building: what is larger has its vertices in other units."""
 
 
 def points_in_outline(points: ArrayLike, outline: Floats) -> Bools:

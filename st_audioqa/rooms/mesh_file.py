@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.errors import MissingPackageError, UserError
-from st_audioqa.rooms.geometry import triangle_areas
+from st_audioqa.rooms.geometry import LARGEST_M, triangle_areas
 
 __all__ = ["SUFFIXES", "UNITS_M", "MeshFile", "read_mesh"]
 
@@ -25,7 +25,6 @@ Ints = NDArray[np.int64]
 
 SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
 UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
-_LARGEST_M = 200.0
 _SMALLEST_M = 1.5
 _LEAST_AREA_M2 = 5e-11
 
@@ -180,7 +179,7 @@ def _named_materials(data: bytes) -> tuple[bytes, Any]:
 def _check_size(path: Path, extent: Floats, units: str) -> None:
     """Refuses what is too large or too small for a room or a building, and says why it may be."""
     widest, narrowest = float(extent.max()), float(extent.min())
-    if widest <= _LARGEST_M and narrowest >= _SMALLEST_M:
+    if widest <= LARGEST_M and narrowest >= _SMALLEST_M:
         return
     size = " x ".join(f"{value:.3g}" for value in extent)
     scale = UNITS_M[units]
@@ -197,5 +196,5 @@ def _check_size(path: Path, extent: Floats, units: str) -> None:
     )
     raise UserError(
         f"The mesh {path} is {size} m large with units = {units!r}, and between {_SMALLEST_M} "
-        f"and {_LARGEST_M:.0f} m is wanted: {remedy}."
+        f"and {LARGEST_M:.0f} m is wanted: {remedy}."
     )

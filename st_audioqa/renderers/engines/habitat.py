@@ -105,11 +105,11 @@ class Engine:
         Raises
         ------
         UserError
-            Also if the room is not part of a building with files, a file is missing, a source
-            is within 0.1 m of the listener, the build misplaces the source, or the acoustic
-            mesh of the building is turned against its navmesh.
+            Also if the room is not part of a building with files, a file is missing, the build
+            misplaces the source, or the acoustic mesh of the building is turned against its
+            navmesh.
         RejectedDraw
-            "silent_rir" if nothing arrives, "bad_rir" if samples are not finite.
+            "source_at_listener" if a source is within 0.1 m of the listener, "silent_rir" if nothing arrives, "bad_rir" if samples are not finite.
         """
         listener, sources = checked_query(self, room, listener_position, source_positions)
         if room.files is None:
@@ -121,9 +121,9 @@ class Engine:
             )
         distance = np.linalg.norm(sources - listener, axis=-1)
         if not (distance > LISTENER_RADIUS_M).all():
-            raise UserError(
-                f"The {self.name} engine hears with a sphere of {LISTENER_RADIUS_M} m and a "
-                f"source lies {distance.min():.3f} m from its centre: move it away."
+            raise RejectedDraw(
+                "source_at_listener",
+                f"{distance.min():.3f} m away, within the sphere that hears",
             )
         house, level = self._house(room.files, listener)
         house.renew_sensor(self._settings)
