@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.hrtf import HRTF
-from st_audioqa.renderers.acoustics import mean_absorption
 from st_audioqa.renderers.engine import checked_query
 from st_audioqa.renderers.engines import rlr
 from st_audioqa.renderers.engines._rlr_library import BINAURAL, Context, load
@@ -87,38 +86,26 @@ def binaural_rirs(
             write_sofa(hrtf, path)
 
         @contextmanager
-        def head(**settings: float) -> Iterator[Context]:
-            with Context(load(), sampleRate=SAMPLE_RATE, threadCount=1, **settings) as context:
+        def head(**changed: float) -> Iterator[Context]:
+            settings = {**rlr.settings(rlr.PRESETS[preset], room), **changed}
+            with Context(load(), **settings) as context:
                 context.set_mesh(database, room.vertices, parts)
                 context.add_listener(listener, BINAURAL)
                 context.set_head(yaw_deg, path)
                 yield context
 
-        with head(directSHOrder=1, indirect=False) as context:
+        with head(indirect=False) as context:
             direct = [context.simulate(position) for position in sources]
         found = []
         for position in sources:
-            with head(**_settings(room, preset)) as context:
-                found.append(rlr._response(context, position))
+            with head() as context:
+                found.append(rlr.usable_response(context, position))
     length = max(response.shape[1] for response in found) - delay
     rirs = np.zeros((len(found), 2, length), dtype=np.float32)
     distance_m = np.linalg.norm(sources - listener, axis=-1)
-    gains = np.sqrt(distance_m**2 + 0.1) / (1.0185 * distance_m)
+    gains = 1.0 / (distance_m * rlr.direct_gain(distance_m))
     for rir, response, first, gain in zip(rirs, found, direct, gains, strict=True):
         # The direct sound alone is brought from the engine's gain to 1 / r.
         response[:, : first.shape[1]] += np.float32(gain - 1.0) * first
         rir[:, : response.shape[1] - delay] = response[:, delay:]
     return rirs
-
-
-def _settings(room: Room, preset: str) -> dict[str, float]:
-    """Settings of the engine as those of its ambisonic responses."""
-    chosen = rlr.PRESETS[preset]
-    return {
-        "directSHOrder": 1,
-        "indirectSHOrder": 1,
-        "frequencyBands": chosen.frequency_bands,
-        "indirectRayCount": chosen.rays,
-        "indirectRayDepth": rlr.ray_depth(float(mean_absorption(room).min()), chosen.decay_db),
-        "temporalCoherence": False,
-    }

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from st_audioqa.conventions import SAMPLE_RATE, SPEED_OF_SOUND_M_S
 from st_audioqa.errors import UserError
+from st_audioqa.renderers.engines import rlr
 from st_audioqa.renderers.engines._habitat_sim import HINT, House
-from st_audioqa.renderers.engines.rlr import TO_AMBIX
 from st_audioqa.rooms.geometry import triangle_areas
 from st_audioqa.rooms.habitat import navmesh_triangles
 
@@ -39,8 +39,8 @@ HEAD_M, ABOVE_HEAD_M, BELOW_FLOOR_M = 1.2, 1.6, 0.5
 
 
 def direct_gain(distance_m: Floats) -> Floats:
-    """Gain of the library's direct sound, fitted to measurements from 0.1 to 9.5 m."""
-    return np.asarray(1.0185 / np.sqrt((distance_m - LISTENER_RADIUS_M) ** 2 + 0.1))
+    """Gain of the library's direct sound at its sphere."""
+    return rlr.direct_gain(distance_m - LISTENER_RADIUS_M)
 
 
 def probed_level(house: House, listener: Floats, build: str) -> float:
@@ -136,7 +136,7 @@ def _is_heard(house: House, level: float, listener: Floats, source: Floats) -> b
 
 def _direct_sound(house: House, listener: Floats, source: Floats) -> Floats:
     """AmbiX of the samples around the direct arrival, summed [shape=(4,)]."""
-    response = TO_AMBIX @ house.response(listener, source)
+    response = rlr.TO_AMBIX @ house.response(listener, source)
     way = float(np.linalg.norm(source - listener)) - LISTENER_RADIUS_M
     at = round(way / SPEED_OF_SOUND_M_S * SAMPLE_RATE)
     return np.asarray(response[:, max(at - 2, 0) : at + 3].sum(axis=1, dtype=np.float64))

@@ -41,7 +41,7 @@ from st_audioqa.renderers.engines._habitat_sim import (
     find_dialect,
     load,
 )
-from st_audioqa.renderers.engines.rlr import TO_AMBIX
+from st_audioqa.renderers.engines.rlr import TO_AMBIX, level_direct_sound
 from st_audioqa.rooms.habitat import version
 from st_audioqa.scene import Room, SceneFiles
 
@@ -109,7 +109,8 @@ class Engine:
             misplaces the source, or the acoustic mesh of the building is turned against its
             navmesh.
         RejectedDraw
-            "source_at_listener" if a source is within 0.1 m of the listener, "silent_rir" if nothing arrives, "bad_rir" if samples are not finite.
+            "source_at_listener" if a source is within 0.1 m of the listener, "silent_rir" if
+            nothing arrives, "bad_rir" if samples are not finite.
         """
         listener, sources = checked_query(self, room, listener_position, source_positions)
         if room.files is None:
@@ -134,7 +135,9 @@ class Engine:
             rir[:, LATE_SAMPLES : LATE_SAMPLES + response.shape[1]] = (
                 TO_AMBIX @ response / level
             )
-        _level_direct_sound(rirs, distance)
+        early = (distance - LISTENER_RADIUS_M) / SPEED_OF_SOUND_M_S * SAMPLE_RATE
+        arrival = np.rint(early).astype(np.int64) + LATE_SAMPLES
+        level_direct_sound(rirs, arrival, 1.0 / (distance * direct_gain(distance)))
         return rirs
 
     def _house(self, files: SceneFiles, listener: NDArray[np.floating]) -> tuple[House, float]:
@@ -165,15 +168,3 @@ def _usable(
     if not response.any():
         raise RejectedDraw("silent_rir", where)
     return response
-
-
-def _level_direct_sound(rirs: NDArray[np.float32], distance_m: NDArray[np.floating]) -> None:
-    """Brings the direct sound from the library's gain to 1 / r, in place.
-
-    Nothing else arrives within the few samples that are scaled.
-    """
-    early = (distance_m - LISTENER_RADIUS_M) / SPEED_OF_SOUND_M_S * SAMPLE_RATE
-    arrival = np.rint(early).astype(np.int64) + LATE_SAMPLES
-    gain = 1.0 / (distance_m * direct_gain(distance_m))
-    for rir, first, factor in zip(rirs, arrival, gain, strict=True):
-        rir[:, max(first - 1, 0) : first + 3] *= np.float32(factor)

@@ -138,14 +138,14 @@ class Engine:
         for rir, response in zip(rirs, found, strict=True):
             rir[:, : response.shape[1]] = TO_AMBIX @ response
         arrival = np.rint(distance_m / SPEED_OF_SOUND_M_S * SAMPLE_RATE).astype(np.int64)
-        _level_direct_sound(rirs, distance_m, arrival)
+        level_direct_sound(rirs, arrival, 1.0 / (distance_m * direct_gain(distance_m)))
         return renewed_tails(rirs, arrival, mixing_time_s(_volume_m3(room)), seed)
 
     def _responses(
         self, room: Room, listener: NDArray[np.floating], sources: NDArray[np.floating]
     ) -> list[NDArray[np.float32]]:
         """In the engine's axes, from the first of `SHIFTS_M` at which no position leaks."""
-        leak: RejectedDraw | None = None
+        leaks: list[RejectedDraw] = []
         for shift in np.array(SHIFTS_M):
             found = []
             try:
@@ -154,30 +154,33 @@ class Engine:
                         with open_context(self._preset, room) as context:
                             context.set_mesh(database, room.vertices + shift, parts)
                             context.add_listener(listener + shift)
-                            found.append(_response(context, position + shift))
+                            found.append(usable_response(context, position + shift))
             except RejectedDraw as rejected:
                 if rejected.reason != "leaky_room":
                     raise
-                leak = leak or rejected
+                leaks.append(rejected)
             else:
                 return found
-        assert leak is not None
-        raise leak
+        raise leaks[0]
 
 
 def open_context(preset: Preset, room: Room) -> Context:
-    """A simulation with the settings of a preset; it follows rays as long as the room asks."""
-    return Context(
-        load(),
-        sampleRate=SAMPLE_RATE,
-        directSHOrder=1,
-        indirectSHOrder=1,
-        frequencyBands=preset.frequency_bands,
-        indirectRayCount=preset.rays,
-        indirectRayDepth=ray_depth(float(mean_absorption(room).min()), preset.decay_db),
-        temporalCoherence=False,
-        threadCount=1,
-    )
+    """A simulation with the settings of a preset."""
+    return Context(load(), **settings(preset, room))
+
+
+def settings(preset: Preset, room: Room) -> dict[str, float]:
+    """Settings of a simulation; it follows rays as long as the room asks."""
+    return {
+        "sampleRate": SAMPLE_RATE,
+        "directSHOrder": 1,
+        "indirectSHOrder": 1,
+        "frequencyBands": preset.frequency_bands,
+        "indirectRayCount": preset.rays,
+        "indirectRayDepth": ray_depth(float(mean_absorption(room).min()), preset.decay_db),
+        "temporalCoherence": False,
+        "threadCount": 1,
+    }
 
 
 def ray_depth(absorption: float, decay_db: float) -> int:
@@ -191,17 +194,19 @@ def ray_depth(absorption: float, decay_db: float) -> int:
     return min(max(math.ceil(wanted / max(loss, 1e-9)), 20), 400)
 
 
-def _level_direct_sound(
-    rirs: NDArray[np.float32],
-    distance_m: NDArray[np.floating],
-    arrival: NDArray[np.integer],
+def direct_gain(distance_m: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Gain of the engine's direct sound, fitted to measurements from 0.1 to 9.5 m."""
+    return np.asarray(1.0185 / np.sqrt(distance_m**2 + 0.1))
+
+
+def level_direct_sound(
+    rirs: NDArray[np.float32], arrival: NDArray[np.integer], factors: NDArray[np.floating]
 ) -> None:
-    """Brings the direct sound from the engine's gain to 1 / r, in place.
+    """Scales the direct sound that arrives at a sample by a factor per position, in place.
 
     Nothing else arrives within the few samples that are scaled.
     """
-    gain = np.sqrt(distance_m**2 + 0.1) / (1.0185 * distance_m)
-    for rir, first, factor in zip(rirs, arrival, gain, strict=True):
+    for rir, first, factor in zip(rirs, arrival, factors, strict=True):
         rir[:, max(first - 1, 0) : first + 3] *= np.float32(factor)
 
 
@@ -212,7 +217,7 @@ def _volume_m3(room: Room) -> float:
     return area * float(room.height_m)
 
 
-def _response(context: Context, position: NDArray[np.floating]) -> NDArray[np.float32]:
+def usable_response(context: Context, position: NDArray[np.floating]) -> NDArray[np.float32]:
     """Impulse response in the engine's axes, known to be usable [shape=(4, n)]."""
     response = context.simulate(position)
     efficiency = context.ray_efficiency()
