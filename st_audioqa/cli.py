@@ -115,7 +115,7 @@ def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
         click.echo(f"Resuming: {done} of {work.plan.n_scenes} scenes are there already.")
     with _progress(work.plan.n_scenes, "scenes") as bar:
         bar.update(done)
-        render_scenes(work, workers, lambda: bar.update(1), rir_cache)  # type: ignore[arg-type,return-value]
+        render_scenes(work, workers, lambda: bar.update(1), rir_cache)
 
 
 def _tell_finished(manifest: Any, folder: Path) -> None:
@@ -244,7 +244,7 @@ def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> Non
     with _progress(total, "verify") as bar:
         report = run_verify(
             folder,
-            lambda: bar.update(1),  # type: ignore[arg-type,return-value]
+            lambda: bar.update(1),
             rooms_path,
         )
     if json_path is not None:

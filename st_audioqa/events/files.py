@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import DURATION_S, SAMPLE_RATE, SCENE_SAMPLES

@@ -17,7 +17,7 @@ __all__ = ["run_tasks"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Tick = Callable[[], None]
+Tick = Callable[[], object]
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _counter: Any = None

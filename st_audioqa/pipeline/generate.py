@@ -56,7 +56,7 @@ class _Task:
 def render_scenes(
     work: Work,
     workers: int,
-    on_scene: Callable[[], None],
+    on_scene: Callable[[], object],
     rir_cache: Path | None = None,
 ) -> None:
     """Draws and renders every shard that is not finished.
@@ -179,7 +179,7 @@ def _leakage(folder: Path, scenes: list[ShardEntry]) -> dict[str, dict[str, int]
     return leakage.report()
 
 
-def _make_shard(task: _Task, tick: Callable[[], None]) -> tuple[Shard, Counter[str]]:
+def _make_shard(task: _Task, tick: Callable[[], object]) -> tuple[Shard, Counter[str]]:
     """Draws, renders and writes one shard; depends on the task alone."""
     tools = _tools(task.recipe, task.rir_cache)
     rows = []

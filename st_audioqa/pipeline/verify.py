@@ -104,7 +104,7 @@ class Report:
 
 def verify(
     folder: Path,
-    on_scene: Callable[[], None] = lambda: None,
+    on_scene: Callable[[], object] = lambda: None,
     rooms_path: Path | None = None,
 ) -> Report:
     """Checks a finished corpus and lists every fault.

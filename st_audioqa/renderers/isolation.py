@@ -283,9 +283,10 @@ def _serve(connection: Connection) -> None:
             new_room, listener, sources, seed = connection.recv()
         except EOFError:
             return
-        room = room if new_room is None else new_room
+        room = new_room or room
         try:
-            assert room is not None
+            if room is None:
+                raise ValueError("the first query came without a room")
             rirs = engine.rirs(room, listener, sources, seed=seed)
             rirs = np.ascontiguousarray(rirs, dtype=np.float32)
         except Exception as error:

@@ -33,14 +33,13 @@ from st_audioqa.conventions import (
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene_table import SceneTable
 
-__all__ = ["ATTRIBUTES", "UNCLEAR", "Facts"]
+__all__ = ["UNCLEAR", "Facts"]
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Small = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
-ATTRIBUTES = ("azimuth", "elevation", "distance")
 UNCLEAR = -128
 """Stands where nothing can be said."""
 _CHUNK = 4096
@@ -134,7 +133,7 @@ def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
         split=table.split,
         scene_id=table.scene_id[part],
         configuration=np.array(
-            [CONFIGURATIONS.index(each) for each in table.configuration[part]],  # type: ignore[arg-type]
+            [CONFIGURATIONS.index(each) for each in table.configuration[part]],
             dtype=np.int8,
         ),
         labels=labels,
