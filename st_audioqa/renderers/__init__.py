@@ -1,12 +1,14 @@
 """Renderers: from a scene's geometry and dry waveforms to first-order ambisonic audio.
 
-`ENGINES` names the engines of impulse responses; `listener_rirs` asks one for a source's
-trajectory, `prepare` makes the result ready for any number of waveforms (`Convolver.render`;
-`render` does both once), `mix` sums the sources, and the `check_*` functions reject what could
-not be heard or would jump. `binaural_rirs` asks the RLR engine for two ears instead of
-ambisonics.
+`ENGINES` names the engines of impulse responses. The pipeline asks them through a `RIRBank`, which
+remembers, for a listener at yaw 0: `prepare` makes responses ready for any number of waveforms
+(`Convolver.render`; `render` does both once), and what is heard is turned afterwards. `mix` sums
+the sources, and the `check_*` functions reject what could not be heard or would jump.
+`listener_rirs` asks an engine once and turns the responses, for who wants to look at them;
+`binaural_rirs` asks the RLR engine for two ears instead of ambisonics.
 """
 
+from st_audioqa.renderers.bank import Responses, RIRBank
 from st_audioqa.renderers.binaural import binaural_rirs
 from st_audioqa.renderers.checks import check_levels, check_rirs
 from st_audioqa.renderers.crossfade import (
@@ -28,7 +30,9 @@ __all__ = [
     "Convolver",
     "EngineError",
     "Mode",
+    "RIRBank",
     "RIREngine",
+    "Responses",
     "bin_centres",
     "bin_weights",
     "binaural_rirs",

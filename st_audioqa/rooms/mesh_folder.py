@@ -16,7 +16,13 @@ __all__ = ["deal", "mesh_files"]
 
 
 def mesh_files(path: Path) -> dict[str, str]:
-    """Mesh files below a path and the hash of their content, sorted by name."""
+    """Mesh files below a path and the SHA-256 of their content, sorted by name.
+
+    Raises
+    ------
+    UserError
+        There are none, they lie in two layouts, or one cannot be read.
+    """
     if path.is_file():
         found = [path]
         if path.suffix.lower() not in SUFFIXES:

@@ -25,7 +25,13 @@ _MAX_BATCHES = 12
 
 
 def place_listener(room: Room, rng: np.random.Generator, limits: PlacementRecipe) -> Floats:
-    """Ear position of a standing or sitting listener [shape=(3,)]."""
+    """Ear position of a standing or sitting listener [shape=(3,)].
+
+    Raises
+    ------
+    RejectedDraw
+        "no_listener_position".
+    """
     for _ in range(_MAX_BATCHES):
         feet = floor_points(room, rng, _BATCH)
         height = rng.uniform(*limits.listener_height_m, size=_BATCH)
@@ -41,7 +47,13 @@ def place_listener(room: Room, rng: np.random.Generator, limits: PlacementRecipe
 def static_positions(
     room: Room, listener: Floats, rng: np.random.Generator, limits: PlacementRecipe, count: int
 ) -> Floats:
-    """Up to `count` valid source positions [shape=(n, 3)], at least one."""
+    """Up to `count` valid source positions [shape=(n, 3)], at least one.
+
+    Raises
+    ------
+    RejectedDraw
+        "no_source_position".
+    """
     found: list[Floats] = []
     total = 0
     for _ in range(_MAX_BATCHES):
@@ -69,6 +81,11 @@ def linear_paths(
         Positions at 0 s and 10 s.
     positions : ndarray [shape=(n, 40, 3)]
         Positions at the bin centres.
+
+    Raises
+    ------
+    RejectedDraw
+        "no_source_path".
     """
     found: list[tuple[Floats, Floats]] = []
     total = 0
