@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import statistics
@@ -513,6 +514,12 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+_OS_REMEDIES = dict.fromkeys(
+    (errno.ENOSPC, errno.EDQUOT),
+    ": make room there and run the same command again, what is finished stays",
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; a mistake of the user is one sentence and exit code 2."""
     try:
@@ -533,7 +540,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{where}.", err=True)
+        remedy = _OS_REMEDIES.get(error.errno or 0, "")
+        click.echo(f"Error: {error.strerror or error}{where}{remedy}.", err=True)
         sys.exit(2)
 
 

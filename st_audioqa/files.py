@@ -36,9 +36,11 @@ def whole(path: Path, *, sync: bool = True) -> Iterator[Path]:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

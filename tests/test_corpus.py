@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -319,6 +321,26 @@ def test_the_reader_gives_scenes_questions_audio_and_frames(corpus_dir):
         corpus.questions("tset")
     with pytest.raises(UserError, match="no scene"):
         corpus.audio("test-123456")
+
+
+def test_a_shard_that_finds_no_room_is_told_and_leaves_nothing(corpus_dir, tmp_path):
+    """In a process of its own, which the Parquet writer used to end."""
+    program = f"""
+import pathlib, resource
+from st_audioqa.corpus.schema import SCENES_SCHEMA
+from st_audioqa.corpus.shards import read_rows, write_shard
+rows = list(read_rows(pathlib.Path({str(shard(corpus_dir))!r})))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    write_shard(pathlib.Path("scenes/full.parquet"), rows, SCENES_SCHEMA, 32)
+except OSError as error:
+    print(error.filename)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "scenes/full.parquet\n"), done.stderr
+    assert list((tmp_path / "scenes").iterdir()) == []
 
 
 def test_shards_have_features_a_page_index_and_uncompressed_audio(corpus_dir):

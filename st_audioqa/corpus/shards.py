@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,15 +26,19 @@ def write_shard(
     """
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     compression = {leaf: "NONE" if leaf == "audio.bytes" else "ZSTD" for leaf in leaves}
-    with whole(path) as partial:
+    table = pa.Table.from_pylist(list(rows), schema=schema)
+    with whole(path) as partial, partial.open("wb") as file:
+        sink = _Sink(file)
         pq.write_table(
-            pa.Table.from_pylist(list(rows), schema=schema),
-            partial,
+            table,
+            sink,
             row_group_size=row_group_size,
             compression=compression,
             write_page_index=True,
             use_content_defined_chunking=True,
         )
+        if sink.error is not None:
+            raise sink.error
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -77,3 +81,30 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
         yield from _leaves(f"{path}.list.element", kind.value_type)
     else:
         yield path
+
+
+class _Sink:
+    """Takes what the Parquet writer gives and keeps the first error for afterwards.
+
+    The writer ends the process where a write fails while it cuts pages by their content.
+    """
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed when it is whole."""
+
+    def close(self) -> None:
+        self.closed = True
