@@ -305,11 +305,25 @@ def test_auto_takes_rlr_where_it_works_and_says_what_gives_way_elsewhere(monkeyp
             assert resolved.rooms.options == {"shapes": ["shoebox"], "furniture": [0, 0]}
 
 
+def test_a_preset_that_rlr_lacks_does_not_change_the_engine(monkeypatch):
+    class RLR:
+        def __init__(self, preset):
+            if preset != "default":
+                raise UserError("There is no such preset.")
+
+    monkeypatch.setattr("st_audioqa.registry.Registry.get", lambda self, name: RLR)
+    recipe = small_recipe(renderer={"engine": "auto", "preset": "anechoic"}, rooms={})
+    resolved, sentence = resolve(recipe)
+    assert (resolved.renderer.engine, sentence) == ("rlr", "")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"rooms": {"provider": "procedurel"}}, "did you mean procedural"),
-        ({"rooms": {"options": {"colour": "blue"}}}, "colour"),
+        ({"rooms": {"options": {"shape": ["flat"]}}}, "no option .* named 'shape': .* shapes"),
+        ({"rooms": {"provider": "matterport3d", "options": {}}}, r"needs rooms\.options\.path"),
+        ({"rooms": {"provider": "habitat", "options": {}}}, r"needs rooms\.options\.path"),
         ({"events": {"library": "sinth"}}, "did you mean synth"),
         ({"renderer": {"engine": "image-sauce"}}, "did you mean image-source"),
         ({"renderer": {"engine": "image-source", "preset": "fastest"}}, "fast"),

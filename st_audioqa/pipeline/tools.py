@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.errors import UserError
+from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.events.library import LIBRARIES, EventLibrary
 from st_audioqa.recipes.recipe import Recipe, RendererRecipe
 from st_audioqa.renderers.bank import RIRBank
@@ -52,7 +52,7 @@ def resolve(recipe: Recipe) -> tuple[Recipe, str]:
     if recipe.renderer.engine != "auto":
         return recipe, ""
     try:
-        ENGINES.get("rlr")(preset=recipe.renderer.preset)
+        ENGINES.get("rlr")(preset="default")  # a preset it lacks is no reason to take another
     except UserError as error:
         reason = str(error)
     else:
@@ -104,8 +104,8 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         raise UserError(
             f"The engine {engine.name} renders {', '.join(sorted(engine.shapes))} rooms, but the "
             f"provider {provider.name} makes {', '.join(sorted(provider.makes))} rooms here: "
-            "take another engine, or set rooms.options to shapes = ['shoebox'] and "
-            "furniture = [0, 0]."
+            "take another engine, or empty boxes (rooms.provider = 'procedural' with "
+            "rooms.options of shapes = ['shoebox'] and furniture = [0, 0])."
         )
     bank = RIRBank(
         engine,
@@ -136,14 +136,20 @@ def open_rooms(recipe: Recipe) -> RoomProvider:
     UserError
         An unknown provider, or options it does not take.
     """
-    factory = PROVIDERS.get(recipe.rooms.provider)
-    try:
-        made: RoomProvider = factory(**recipe.rooms.options)
-    except TypeError as error:
-        raise UserError(
-            f"The room provider {recipe.rooms.provider!r} does not take these rooms.options: "
-            f"{error}."
-        ) from error
+    name, options = recipe.rooms.provider, recipe.rooms.options
+    factory = PROVIDERS.get(name)
+    taken = inspect.signature(factory).parameters
+    if all(each.kind is not each.VAR_KEYWORD for each in taken.values()):
+        for option in options:
+            if option not in taken:
+                raise unknown_name(f"option of the {name} provider", option, taken)
+        for option, each in taken.items():
+            if each.default is each.empty and option not in options:
+                raise UserError(
+                    f"The {name} provider needs rooms.options.{option}, and the recipe does not "
+                    f"have it: set it; the options are {', '.join(taken)} (docs/rooms.md)."
+                )
+    made: RoomProvider = factory(**options)
     return made
 
 
