@@ -239,6 +239,7 @@ def card(folder: Path) -> None:
 def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> None:
     """Check files, tables, labels, answers and audio of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import Manifest
+    from st_audioqa.pipeline.verify import MIN_SCENES
     from st_audioqa.pipeline.verify import verify as run_verify
 
     total = sum(entry.rows for entry in Manifest.load(folder).scenes)
@@ -267,7 +268,7 @@ def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> Non
     if report.azimuth_residual_deg:
         turned = statistics.median(report.azimuth_residual_deg)
         click.echo(f"Its azimuth is turned by {turned:+.1f} deg (median).")
-    if report.leads:
+    if len(report.leads) >= MIN_SCENES:
         click.echo(f"Moving sources are heard {report.lead_s:+.2f} s ahead of their labels.")
     for fault in report.faults:
         click.echo(f"FAULT {fault}")
@@ -323,9 +324,19 @@ def export(
     from st_audioqa.decoding import Decoder, describe_audio
 
     corpus, decoder = Corpus(folder), Decoder(layout, sample_rate, hrtf=hrtf)
+    _refuse_silent(corpus, "an export")
     bar = partial(tqdm, desc="export", unit=" scenes", dynamic_ncols=True)
     written = export_audio(corpus, out, decoder, splits, bar)
     click.echo(f"{written} files written to {out}: {describe_audio(decoder.describe())}.")
+
+
+def _refuse_silent(corpus: Any, who: str) -> None:
+    """Tells that a corpus of questions only has nothing to hear."""
+    if not corpus.manifest.has_audio:
+        raise UserError(
+            f"Audio is wanted for {who}, and {corpus.folder} was made with --questions-only: "
+            "generate it again in another folder without that option."
+        )
 
 
 @cli.group(name="eval")
@@ -373,8 +384,11 @@ def eval_run(
         seed=seed,
         arguments=dict(_key_value(argument) for argument in arguments),
     )
+    asking = load_model(model, context)
+    if asking.spec.audio != "none":
+        _refuse_silent(corpus, f"the model {model!r}")
     report = run(
-        load_model(model, context),
+        asking,
         asked,
         corpus.audio,
         out,

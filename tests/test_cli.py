@@ -139,6 +139,27 @@ def test_the_steps_alone_make_the_same_corpus(capsys, recipe, tmp_path):
     assert all((whole / f).read_bytes() == (steps / f).read_bytes() for f in files)
 
 
+def test_what_needs_audio_refuses_a_corpus_without(capsys, recipe, tmp_path, monkeypatch):
+    (tmp_path / "listener.py").write_text(
+        "from st_audioqa.evaluation import ModelSpec\n"
+        "class Listener:\n"
+        "    spec = ModelSpec('listener', '1', 'mono')\n"
+        "    def __init__(self, context): pass\n"
+        "    def answer(self, batch): return ['yes'] * len(batch)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "generate", recipe, "--out", "c", "--questions-only")[0] == 0
+    for arguments in (
+        ("export", "c", "--audio", "mono", "--out", "ears"),
+        ("eval", "run", "listener:Listener", "c", "--out", "answers.jsonl"),
+    ):
+        code, _, err = run(capsys, *arguments)
+        assert_one_sentence(code, err)
+        assert "--questions-only" in err
+    assert not (tmp_path / "ears").exists()
+    assert not (tmp_path / "answers.jsonl").exists()
+
+
 def test_questions_only_has_questions_and_no_audio(capsys, recipe, tmp_path):
     out = tmp_path / "out"
     assert run(capsys, "generate", recipe, "--out", out, "--questions-only")[0] == 0

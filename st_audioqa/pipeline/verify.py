@@ -50,7 +50,7 @@ from st_audioqa.rooms.space import keeps_clear
 from st_audioqa.scene import Question, Room, Scene, SourceTrack, track_directions
 from st_audioqa.scene_table import SceneTable
 
-__all__ = ["Report", "verify"]
+__all__ = ["MIN_SCENES", "Report", "verify"]
 
 Floats = NDArray[np.floating]
 
@@ -60,7 +60,7 @@ _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
 _FEW_SCENES_DEG = 30.0
 """Added to it over the square root of the number of scenes. Of right scenes, a quarter lies above
 the limit by itself: the median of two did for every fourth corpus, of twelve for every 30th."""
-_MIN_SCENES = 5
+MIN_SCENES = 5
 """Fewer say nothing of a turn or a lead."""
 _FAR_OFF_DEG = 75.0
 _MAX_SHARE_FAR_OFF = 0.03
@@ -366,7 +366,7 @@ def _check_directions(report: Report) -> None:
             for name in far_off
         ]
     values = np.array(report.azimuth_residual_deg)
-    if len(values) >= _MIN_SCENES:
+    if len(values) >= MIN_SCENES:
         median = float(np.median(values))
         spread = float(np.median(np.abs(values - median))) * 1.4826
         if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
@@ -374,7 +374,7 @@ def _check_directions(report: Report) -> None:
                 f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
-    if len(report.leads) >= _MIN_SCENES and abs(report.lead_s) > _MAX_LEAD_S:
+    if len(report.leads) >= MIN_SCENES and abs(report.lead_s) > _MAX_LEAD_S:
         report.faults.append(
             f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
             f"{len(report.leads)} moving sources"
