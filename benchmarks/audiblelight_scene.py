@@ -458,8 +458,8 @@ def compare(other_python: str, n_scenes: int, setting: tuple[int, int, int]) -> 
         ("AudibleLight 0.1.2", other["scenes"], other["peak"]),
     ]
     rays, depth, bands = setting
-    print(f"{rays} rays, {depth} reflections, {bands} bands; {n_scenes} scenes, ", end="")
-    print("median (least to most):\n")
+    print(f"{rays} rays, {depth} reflections, {bands} bands; ", end="")
+    print(f"scenes: {n_scenes}; median (least to most):\n")
     print("| | CPU (s) | wall (s) | peak memory (MB) | AudibleLight to it, CPU | wall |")
     print("|---|--:|--:|--:|--:|--:|")
     for name, scenes, peak in rows:
