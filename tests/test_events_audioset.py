@@ -231,6 +231,56 @@ def test_the_index_is_kept_and_made_again_where_tables_or_archives_change(
     assert library(tmp_path, index=str(elsewhere)).details["used"] == before["used"]
 
 
+@pytest.mark.parametrize("layout", ["tar", "parquet"])
+def test_an_archive_below_that_is_written_anew_is_indexed_again(tmp_path: Path, layout: str):
+    write_tables(tmp_path)
+    write_clips(tmp_path, layout)
+    (path,) = tmp_path.rglob(f"*/eval.{layout}")
+    tones = {"-abcdefghi_": 500, "Yabcdefghij": 900}
+    for order in (list(tones), list(tones)[::-1]):
+        contents = []
+        for video in order:
+            file = io.BytesIO()
+            t = np.arange(320_000) / 32_000
+            soundfile.write(
+                file, 0.3 * np.sin(2 * np.pi * tones[video] * t), 32_000, format="WAV"
+            )
+            contents.append(file.getvalue())
+        if layout == "tar":
+            with tarfile.open(path, "w") as archive:
+                for video, content in zip(order, contents, strict=True):
+                    info = tarfile.TarInfo(f"{video}.wav")
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+        else:
+            pq.write_table(pa.table({"video_id": order, "audio": contents}), path)
+        made = library(tmp_path)
+        for i in range(8):
+            event = made.draw(generator(0, i), "test")
+            spectrum = np.abs(np.fft.rfft(made.waveform(event)))
+            assert spectrum.argmax() / 10 == pytest.approx(tones[event.recording], abs=1)
+
+
+def test_clips_beside_the_tables_that_come_and_go_are_seen(tmp_path: Path):
+    write_tables(tmp_path)
+    write_clips(tmp_path, "flat")
+    found = int(library(tmp_path).details["clips found"])
+    (tmp_path / "abcdefghij1.wav").rename(tmp_path / "aside.txt")
+    assert int(library(tmp_path).details["clips found"]) == found - 1
+    (tmp_path / "aside.txt").rename(tmp_path / "abcdefghij1.wav")
+    assert int(library(tmp_path).details["clips found"]) == found
+
+
+def test_archives_are_found_behind_links(tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere"
+    for folder in ("here", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    write_tables(tmp_path / "here")
+    write_clips(elsewhere, "tar")
+    (tmp_path / "here" / "clips").symlink_to(elsewhere / "shards")
+    assert library(tmp_path / "here").labels("train")
+
+
 def test_an_index_in_a_folder_that_cannot_be_written_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -305,6 +355,14 @@ def test_tables_of_other_labels_are_refused(tmp_path: Path):
     library(tmp_path)
     (tmp_path / "ontology.json").write_text(json.dumps(nodes[1:]))
     with pytest.raises(UserError, match="lacks 1 of"):
+        library(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["eval_segments.csv", "class_labels_indices.csv"])
+def test_empty_tables_are_told(tmp_path: Path, name: str):
+    write_tables(tmp_path)
+    (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=rf"{name} .*copy it again"):
         library(tmp_path)
 
 

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 from st_audioqa.conventions import SAMPLE_RATE
-from st_audioqa.errors import RejectedDraw
+from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.events import LIBRARIES, activity
 from st_audioqa.events.files import find_sound, read_clip
 from st_audioqa.events.storage import BadAudio, Stored, audio_files
@@ -185,6 +185,15 @@ def test_hidden_files_and_other_kinds_are_left_out(tmp_path: Path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert list(audio_files(tmp_path)) == ["0.m4a", "a/1.wav", "b/2.FLAC"]
+
+
+def test_names_that_are_not_utf8_are_told(tmp_path: Path):
+    try:
+        (tmp_path / "\udcff.wav").touch()
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system has UTF-8 names only")
+    with pytest.raises(UserError, match="is not UTF-8: rename it"):
+        list(audio_files(tmp_path))
 
 
 # What libsndfile cannot read.

@@ -14,11 +14,12 @@ Everything is done on whole columns; two million rows take seconds (docs/events.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from filelock import FileLock
 from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import SCHEMA, SPLITS, share_of
 from st_audioqa.events.labels import all_labels
-from st_audioqa.events.storage import SUFFIXES, audio_files
+from st_audioqa.events.storage import SUFFIXES, audio_files, files_below
 from st_audioqa.files import file_sha256, whole
 
 __all__ = ["INDEX", "LICENCE", "VALIDATION_SHARE", "index_folder", "open_index"]
@@ -41,7 +42,7 @@ INDEX = "st_audioqa_index.parquet"
 LICENCE = "unknown (YouTube)"
 VALIDATION_SHARE = 0.02
 """Share of the training videos that is set aside for validation."""
-_FORMAT = "1"
+_FORMAT = "2"
 _TABLES = {
     "eval_segments.csv": "test",
     "balanced_train_segments.csv": "train",
@@ -71,8 +72,9 @@ _FOUND = pa.schema(
 def open_index(root: Path, path: Path | None = None) -> pa.Table:
     """The index of a folder, made if there is none or what it was made from has changed.
 
-    Changes are seen in the tables, in the archives and in the sub-folders of the folder itself;
-    where clips came or went elsewhere, delete the index.
+    Changes are seen in the tables, in all archives that were there when it was made, and among
+    the files and sub-folders of the folder itself; where clips came or went elsewhere, delete the
+    index.
 
     Parameters
     ----------
@@ -92,15 +94,15 @@ def open_index(root: Path, path: Path | None = None) -> pa.Table:
     """
     path = path or root / INDEX
     made_from = _made_from(root, path)
-    table = _kept(path, made_from)
+    table = _kept(path, made_from, root)
     if table is not None:
         return table
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            table = _kept(path, made_from)  # another process may have made it meanwhile
+            table = _kept(path, made_from, root)  # another process may have made it meanwhile
             if table is None:
-                table = index_folder(root)
+                table = index_folder(root, path)
                 metadata = {**table.schema.metadata, b"made_from": made_from}
                 table = table.replace_schema_metadata(metadata)
                 with whole(path) as partial:
@@ -113,25 +115,44 @@ def open_index(root: Path, path: Path | None = None) -> pa.Table:
     return table
 
 
-def _kept(path: Path, made_from: bytes) -> pa.Table | None:
+def _kept(path: Path, made_from: bytes, root: Path) -> pa.Table | None:
     """The index at a path, where it is whole and was made from the same."""
     try:
-        if (pq.read_schema(path).metadata or {}).get(b"made_from") == made_from:
+        metadata = pq.read_schema(path).metadata or {}
+        archives = json.loads(metadata.get(b"archives", b"{}"))
+        # Places within an archive are those of other clips once it is written anew.
+        if metadata.get(b"made_from") == made_from and all(
+            _state(root / name) == state for name, state in archives.items()
+        ):
             return pq.read_table(path)
     except (OSError, pa.ArrowInvalid):
-        pass  # none, cut short, or no index at all
+        pass  # none, cut short, or no index at all; or an archive is gone
     return None
 
 
-def index_folder(root: Path) -> pa.Table:
+def _state(path: Path) -> list[int]:
+    """What changes when a file is written."""
+    status = path.stat()
+    return [status.st_mtime_ns, status.st_size]
+
+
+def index_folder(root: Path, path: Path | None = None) -> pa.Table:
     """All segments of a folder's tables, and where the clip of each lies.
+
+    Parameters
+    ----------
+    root : Path
+    path : Path, optional
+        Where the index is kept, so that it is not taken for an archive; `root / INDEX` if left
+        out.
 
     Returns
     -------
     pyarrow.Table
         `catalogue.SCHEMA`; `file` is null where the clip is missing. `start_s` and `stop_s` are
         null where the file's name says that it is the segment; elsewhere its length tells. The
-        metadata entry "report" counts what was found, missing or broken (JSON).
+        metadata entry "report" counts what was found, missing or broken, "archives" has the time
+        and size of each archive (both JSON).
 
     Raises
     ------
@@ -140,13 +161,19 @@ def index_folder(root: Path) -> pa.Table:
     """
     report: Counter[str] = Counter()
     segments = _segments(root, report)
-    found = _join(segments, pa.concat_tables(_found(root, report)), report)
+    itself = {(root / INDEX).resolve(), (path or root / INDEX).resolve()}
+    names = [
+        name for name in files_below(root, _ARCHIVES) if (root / name).resolve() not in itself
+    ]
+    archives = {name: _state(root / name) for name in names}
+    found = _join(segments, pa.concat_tables(_found(root, archives, report)), report)
     report["segments"] = segments.num_rows
     report["clips found"] = len(found["row"])
     report["clips missing"] = report["segments"] - report["clips found"]
     table = _with_files(segments, found)
     counts = json.dumps({what: n for what, n in sorted(report.items()) if n})
-    return table.replace_schema_metadata({b"report": counts.encode()})
+    metadata = {b"report": counts.encode(), b"archives": json.dumps(archives).encode()}
+    return table.replace_schema_metadata(metadata)
 
 
 def _tables(root: Path) -> list[Path]:
@@ -171,13 +198,16 @@ def _made_from(root: Path, index: Path) -> bytes:
     for table in _tables(root):
         _check_labels(table.parent)
         digests[table.name] = file_sha256(table)
-    changed = {
-        entry.name: entry.stat().st_mtime_ns
-        for entry in os.scandir(root)
-        if Path(entry.path).resolve() not in itself
-        and (entry.is_dir() or entry.name.endswith(_ARCHIVES))
-    }
-    return json.dumps([_FORMAT, digests, changed], sort_keys=True).encode()
+    changed = {}
+    clips = []
+    for entry in os.scandir(root):
+        if entry.is_dir() or entry.name.endswith(_ARCHIVES):
+            if Path(entry.path).resolve() not in itself:
+                changed[entry.name] = entry.stat().st_mtime_ns
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            clips.append(entry.name)
+    digest = hashlib.sha256(os.fsencode("/".join(sorted(clips))))
+    return json.dumps([_FORMAT, digests, changed, digest.hexdigest()], sort_keys=True).encode()
 
 
 def _check_labels(folder: Path) -> None:
@@ -185,7 +215,12 @@ def _check_labels(folder: Path) -> None:
     names = {each.mid: each.name for each in all_labels()}
     path = folder / "class_labels_indices.csv"
     if path.is_file():
-        table = pa_csv.read_csv(path).to_pydict()
+        try:
+            table = pa_csv.read_csv(path).to_pydict()
+        except pa.ArrowInvalid as error:
+            raise UserError(
+                f"The labels {path} cannot be read ({error}): copy it again, or remove it."
+            ) from error
         theirs = dict(zip(table.get("mid", ()), table.get("display_name", ()), strict=True))
         if theirs != names:
             raise UserError(
@@ -237,6 +272,8 @@ def _first_of(values: pa.Array) -> np.ndarray:  # type: ignore[type-arg]
 
 def _rows(path: Path, report: Counter[str]) -> Iterator[pa.Table]:
     """Tables of the rows of one file, a few megabytes at a time."""
+    if not path.stat().st_size:
+        raise UserError(f"The table {path} is empty: copy it again.")
     lines = pa_csv.open_csv(
         path,
         read_options=pa_csv.ReadOptions(column_names=["line"], block_size=2**24),
@@ -299,13 +336,13 @@ def _set_validation_aside(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("split"), "split", split)
 
 
-def _found(root: Path, report: Counter[str]) -> list[pa.Table]:
+def _found(root: Path, archives: Collection[str], report: Counter[str]) -> list[pa.Table]:
     """Everything below the folder that is named as a clip of a video."""
     pieces = [_FOUND.empty_table()]
     files = audio_files(root)
     while names := list(islice(files, _AT_ONCE)):
         pieces.append(_named(pa.array(names), pa.array(names), pa.array([""] * len(names))))
-    for file in _files(root, _ARCHIVES[0]):
+    for file in (name for name in archives if name.endswith(_ARCHIVES[0])):
         members, places = [], []
         try:
             with tarfile.open(root / file, "r:") as archive:
@@ -324,14 +361,10 @@ def _found(root: Path, report: Counter[str]) -> list[pa.Table]:
                 pa.array(places, pa.string()),
             )
         )
-    for file in _files(root, _ARCHIVES[1]):
-        pieces += _mirrored(root, file, report)
+    for file in archives:
+        if file.endswith(_ARCHIVES[1]):
+            pieces += _mirrored(root, file, report)
     return pieces
-
-
-def _files(root: Path, suffix: str) -> list[str]:
-    found = (path for path in root.rglob(f"*{suffix}") if path.name != INDEX)
-    return sorted(path.relative_to(root).as_posix() for path in found)
 
 
 def _mirrored(root: Path, file: str, report: Counter[str]) -> Iterator[pa.Table]:

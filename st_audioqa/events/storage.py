@@ -1,7 +1,7 @@
 """Where the bytes of a clip are: a file, a part of a tar, or a row of a Parquet file.
 
-Nothing is unpacked: a member of a tar is read in place, a row of a Parquet file with the few
-rows that are stored beside it.
+Nothing is unpacked: a member of a tar is read in place, a row of a Parquet file with its data
+page, which is often its whole row group and takes twice its size in memory meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ import soundfile
 
 from st_audioqa.errors import UserError
 
-__all__ = ["SUFFIXES", "BadAudio", "Stored", "audio_files", "opened"]
+__all__ = ["SUFFIXES", "BadAudio", "Stored", "audio_files", "files_below", "opened"]
 
 _READ = (
     ".aif",
@@ -145,13 +145,31 @@ class _Part(io.RawIOBase):
 
 
 def audio_files(root: Path) -> Iterator[str]:
-    """Paths below a folder of all audio files in it, sorted; hidden ones are left out."""
+    """Paths below a folder of all audio files in it; see `files_below`."""
+    return files_below(root, SUFFIXES)
+
+
+def files_below(root: Path, suffixes: Collection[str]) -> Iterator[str]:
+    """Paths below a folder of all files with one of the suffixes; hidden ones are left out.
+
+    Sorted folder by folder; symbolic links are followed.
+
+    Raises
+    ------
+    UserError
+        If a name is not UTF-8.
+    """
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
-                yield name if below == "." else f"{below}/{name}"
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
+                path = name if below == "." else f"{below}/{name}"
+                if not path.isascii() and path != path.encode(errors="replace").decode():
+                    raise UserError(
+                        f"The name of {os.fsencode(path)!r} in {root} is not UTF-8: rename it."
+                    )
+                yield path
 
 
 @contextmanager
