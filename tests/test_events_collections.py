@@ -125,6 +125,8 @@ def test_columns_may_have_other_names(table: Path):
     [
         ("sounds/7.wav,Bark,holdout,,,,,\n", "line 11.*holdout"),
         ("sounds/7.wav,Bark,train,,one,,,\n", "line 11.*one"),
+        ("sounds/7.wav,Bark,train,,nan,,,\n", "line 11.*nan is no time"),
+        ("sounds/7.wav,Bark,train,,-1,,,\n", "line 11.*-1 is no time"),
         ("sounds/0.wav,Bark,train,kennel,,,,\n", r"sounds/0\.wav is listed twice"),
     ],
 )
@@ -132,6 +134,13 @@ def test_mistakes_of_tables_are_told(table: Path, row: str, message: str):
     with (table / "labels.csv").open("a") as file:
         file.write(row)
     with pytest.raises(UserError, match=message):
+        folder(table, own_labels="drop")
+
+
+def test_a_table_in_another_encoding_is_told(table: Path):
+    with (table / "labels.csv").open("ab") as file:
+        file.write(b"sounds/7.wav,Bark,train,,,,,Jos\xe9\n")
+    with pytest.raises(UserError, match="not UTF-8"):
         folder(table, own_labels="drop")
 
 
@@ -283,6 +292,13 @@ def test_fsd50k_tables_are_checked(fsd50k: Path, tmp_path: Path):
         LIBRARIES.get("fsd50k")(path=str(fsd50k))
     (fsd50k / "FSD50K.ground_truth" / "dev.csv").unlink()
     with pytest.raises(UserError, match="no table"):
+        LIBRARIES.get("fsd50k")(path=str(fsd50k))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"1": 2}', "{"])
+def test_fsd50k_metadata_is_checked(fsd50k: Path, content: str):
+    (fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").write_text(content)
+    with pytest.raises(UserError, match="copy it again"):
         LIBRARIES.get("fsd50k")(path=str(fsd50k))
 
 

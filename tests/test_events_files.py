@@ -217,6 +217,20 @@ def test_copies_of_a_file_share_its_split(folder: Path):
         seen |= originals
 
 
+def test_sounds_of_one_length_that_begin_with_silence_are_different_recordings(tmp_path: Path):
+    (tmp_path / "bark").mkdir()
+    lead = np.zeros(50_000)
+    for i in range(5):
+        sound = np.concatenate([lead, 0.3 * np.sin(0.1 * (i + 1) * np.arange(50_000))])
+        soundfile.write(tmp_path / "bark" / f"{i}.wav", sound, 16_000)
+    table = "file,label,split\n" + "".join(
+        f"bark/{i}.wav,Bark,{'test' if i == 4 else 'train'}\n" for i in range(5)
+    )
+    (tmp_path / "labels.csv").write_text(table)
+    library = LIBRARIES.get("folder")(path=str(tmp_path), metadata="labels.csv")
+    assert library.details["used"] == "5"
+
+
 @pytest.mark.parametrize("name", ["Bark", "Walk, footsteps"])
 def test_folder_waveforms(folder: Path, name: str):
     library = LIBRARIES.get("folder")(path=str(folder), repeat=True)

@@ -82,7 +82,7 @@ class Reader:
         if wanted == "all":
             return None
         known = {each.name for each in all_labels()}
-        if isinstance(wanted, list):
+        if isinstance(wanted, list) and wanted:
             own = [name for name in wanted if name in used and name not in known]
             audioset = [name for name in wanted if name not in own]
             return frozenset(own) | (label_set(audioset) if audioset else frozenset())

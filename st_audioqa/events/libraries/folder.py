@@ -13,18 +13,22 @@ audio files at any depth. With one (`metadata`, a CSV file below the folder), ea
 | `licence`, `attribution` | optional |
 
 Files without a split get one for good by a hash of their recording: 80 % train, 10 % validation,
-10 % test. Where no recording is given, it is a hash of the file's size and first 64 KiB, so that
-copies of a file share its split, wherever they lie. A corpus without validation scenes leaves
-that tenth unused; a label with few files may be missing from a split.
+10 % test. Where no recording is given, it is a hash of the file's size and of 64 KiB each from
+its beginning, middle and end, so that copies of a file share its split, wherever they lie; a copy
+that was cut or encoded anew does not. A corpus without validation scenes leaves that tenth
+unused; a label with few files may be missing from a split.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import validate_call
 
@@ -35,7 +39,9 @@ from st_audioqa.events.own_labels import LabelSet, OwnLabels, Reader
 from st_audioqa.events.recordings import RecordingLibrary
 from st_audioqa.events.storage import audio_files
 
-__all__ = ["Library", "existing_folder"]
+__all__ = ["Library", "existing_folder", "opened_table"]
+
+_PART_BYTES = 2**16
 
 SPLIT_NAMES = {
     "train": "train",
@@ -47,6 +53,24 @@ SPLIT_NAMES = {
     "eval": "test",
     "evaluation": "test",
 }
+
+
+@contextmanager
+def opened_table(path: Path) -> Iterator[TextIO]:
+    """A CSV file, open for reading.
+
+    Raises
+    ------
+    UserError
+        If it is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            yield lines
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The table {path} is not UTF-8 ({error}): save it as UTF-8."
+        ) from error
 
 
 def existing_folder(library: str, path: str | None, wanted: str) -> Path:
@@ -185,7 +209,7 @@ def _of_table(
     table = root / metadata
     if not table.is_file():
         raise UserError(f"There is no table {table}: check the option metadata.")
-    with table.open(encoding="utf-8-sig", newline="") as lines:
+    with opened_table(table) as lines:
         rows = csv.DictReader(lines)
         for wanted in ("file", "label"):
             if columns.get(wanted, wanted) not in (rows.fieldnames or ()):
@@ -203,7 +227,7 @@ def _of_table(
                 labels = {
                     reader.read(word) for word in cell("label").split(";") if word.strip()
                 }
-                bounds = [float(cell(at)) if cell(at) else None for at in ("start_s", "stop_s")]
+                bounds = [_seconds(cell(at)) for at in ("start_s", "stop_s")]
                 split = SPLIT_NAMES[cell("split").lower()] if cell("split") else ""
             except (UserError, ValueError, KeyError) as error:
                 raise UserError(f"The table {table}, line {number}: {error}") from error
@@ -229,9 +253,22 @@ def _of_table(
             )
 
 
+def _seconds(text: str) -> float | None:
+    seconds = float(text) if text else None
+    if seconds is not None and not 0 <= seconds < math.inf:
+        raise ValueError(f"{text} is no time within a file")
+    return seconds
+
+
 def _content(path: Path) -> str:
-    """A hash of a file's size and first 64 KiB."""
+    """A hash of a file's size and of a part of its beginning, its middle and its end.
+
+    The beginning alone will not do: different sounds of one length may begin with silence.
+    """
+    size = path.stat().st_size
+    digest = hashlib.blake2b(f"{size}:".encode(), digest_size=8)
     with path.open("rb") as file:
-        head = file.read(2**16)
-    size = f"{path.stat().st_size}:".encode()
-    return hashlib.blake2b(size + head, digest_size=8).hexdigest()
+        for start in (0, size // 2, max(0, size - _PART_BYTES)):
+            file.seek(start)
+            digest.update(file.read(_PART_BYTES))
+    return digest.hexdigest()

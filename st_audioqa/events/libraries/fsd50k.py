@@ -25,7 +25,7 @@ from st_audioqa.conventions import BIN_S
 from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import Catalogue, Clip
 from st_audioqa.events.labels import label_of_mid
-from st_audioqa.events.libraries.folder import existing_folder
+from st_audioqa.events.libraries.folder import existing_folder, opened_table
 from st_audioqa.events.own_labels import LabelSet, Reader
 from st_audioqa.events.recordings import RecordingLibrary
 
@@ -98,7 +98,7 @@ def _clips(root: Path, part: str, left_out: Counter[str]) -> Iterator[Clip]:
     if not table.is_file():
         raise UserError(f"There is no table {table}: unpack FSD50K.ground_truth in {root}.")
     info = _info(root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json")
-    with table.open(encoding="utf-8", newline="") as lines:
+    with opened_table(table) as lines:
         rows = csv.DictReader(lines)
         wanted = {"fname", "mids", *(["split"] if part == "dev" else [])}
         if not wanted <= set(rows.fieldnames or ()):
@@ -118,14 +118,14 @@ def _clips(root: Path, part: str, left_out: Counter[str]) -> Iterator[Clip]:
                 left_out["missing file"] += 1
             else:
                 of_clip = info.get(number, {})
-                uploader = of_clip.get("uploader", "")
+                uploader = of_clip.get("uploader")
                 yield Clip(
                     clip_id=number,
                     labels=labels,
                     split=split,
                     recording=f"uploader:{uploader}" if uploader else f"freesound:{number}",
                     file=file,
-                    licence=_licence(of_clip.get("license", "")),
+                    licence=_licence(of_clip.get("license") or ""),
                     attribution=f"{uploader or 'unknown'}, Freesound clip {number}",
                 )
 
@@ -137,6 +137,8 @@ def _info(path: Path) -> dict[str, dict[str, Any]]:
         info: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"The file {path} is not JSON ({error}): copy it again.") from error
+    if not isinstance(info, dict) or not all(isinstance(each, dict) for each in info.values()):
+        raise UserError(f"The file {path} is no table of clips: copy it again.")
     return info
 
 
