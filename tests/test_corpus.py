@@ -461,6 +461,30 @@ def test_one_room_under_two_names_is_found(copy):
     assert any(each.startswith("room shapes: ") for each in verify(copy).faults)
 
 
+def test_one_room_written_in_two_ways_is_found(copy):
+    path = shard(copy, split="train")
+    parameters = json.loads(next(iter(read_rows(path)))["room"]["parameters"])
+
+    def same(rows):
+        rows[0]["room"]["parameters"] = json.dumps(parameters, indent=1)
+
+    rewrite(copy, same)
+    assert any(each.startswith("room shapes: ") for each in verify(copy).faults)
+
+
+def test_labels_of_one_scene_that_contain_each_other_are_found(copy):
+    def relate(rows):
+        row = next(row for row in rows if len(row["sources"]) == 2)
+        for source, (name, mid) in zip(
+            row["sources"], [("Bark", "/m/05tny_"), ("Dog", "/m/0bt9lr")], strict=True
+        ):
+            source["labels"], source["mids"] = [name], [mid]
+
+    rewrite(copy, relate)
+    fault = "two sources have labels that contain each other: Bark and Dog"
+    assert any(fault in each for each in verify(copy).faults)
+
+
 def test_the_manifest_reports_what_serves_each_split_and_that_nothing_serves_two(corpus_dir):
     report = Corpus(corpus_dir).manifest.leakage
     assert set(report) == {"clips", "recordings", "room shapes", "rooms", "trajectories"}

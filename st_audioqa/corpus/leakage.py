@@ -31,9 +31,11 @@ def subjects(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """
     room = row["room"]
     yield "rooms", f"{room['provider']}/{room['name']}"
-    if room["parameters"] != "{}":
-        yield "room shapes", f"{room['provider']}/{_digest(room['parameters'])}"
-    building = json.loads(room["parameters"]).get("building")
+    parameters = json.loads(room["parameters"])
+    if parameters:
+        shape = json.dumps(parameters, sort_keys=True)
+        yield "room shapes", f"{room['provider']}/{_digest(shape)}"
+    building = parameters.get("building")
     if building is not None:
         yield "buildings", str(building)
     for source in row["sources"]:

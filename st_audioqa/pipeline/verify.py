@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from st_audioqa.corpus.schema import (
 )
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
-from st_audioqa.events.labels import check_mids
+from st_audioqa.events.labels import check_mids, confusable
 from st_audioqa.files import file_sha256
 from st_audioqa.foa import bin_directions
 from st_audioqa.pipeline.generate import question_engine
@@ -278,9 +279,10 @@ def _check_scene(
             continue
         for wrong in _source_faults(source, scene, room, manifest, report):
             fault(f"source {i}: {wrong}")
-    names = [source.event.name for source in scene.sources]
-    if len(set(names)) < len(names):
-        fault("two sources have the same label")
+    for one, other in combinations(scene.sources, 2):
+        for a, b in product(one.event.labels, other.event.labels):
+            if confusable(a, b):
+                fault(f"two sources have labels that contain each other: {a} and {b}")
 
 
 def _source_faults(
