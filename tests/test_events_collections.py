@@ -137,6 +137,11 @@ def test_mistakes_of_tables_are_told(table: Path, row: str, message: str):
         folder(table, own_labels="drop")
 
 
+def test_a_misspelt_column_is_told(table: Path):
+    with pytest.raises(UserError, match="did you mean recording"):
+        folder(table, own_labels="drop", columns={"recordng": "session"})
+
+
 def test_a_table_in_another_encoding_is_told(table: Path):
     with (table / "labels.csv").open("ab") as file:
         file.write(b"sounds/7.wav,Bark,train,,,,,Jos\xe9\n")

@@ -33,7 +33,7 @@ from typing import TextIO
 from pydantic import validate_call
 
 from st_audioqa.conventions import BIN_S
-from st_audioqa.errors import UserError
+from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.events.catalogue import Catalogue, Clip, split_of
 from st_audioqa.events.own_labels import LabelSet, OwnLabels, Reader
 from st_audioqa.events.recordings import RecordingLibrary
@@ -42,6 +42,16 @@ from st_audioqa.events.storage import audio_files
 __all__ = ["Library", "existing_folder", "opened_table"]
 
 _PART_BYTES = 2**16
+_COLUMNS = (
+    "file",
+    "label",
+    "split",
+    "recording",
+    "start_s",
+    "stop_s",
+    "licence",
+    "attribution",
+)
 
 SPLIT_NAMES = {
     "train": "train",
@@ -206,6 +216,9 @@ def _of_table(
     attribution: str,
     left_out: Counter[str],
 ) -> Iterator[Clip]:
+    for name in columns:
+        if name not in _COLUMNS:
+            raise unknown_name("column", name, _COLUMNS)
     table = root / metadata
     if not table.is_file():
         raise UserError(f"There is no table {table}: check the option metadata.")
