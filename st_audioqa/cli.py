@@ -400,7 +400,12 @@ def eval_run(
     click.echo(f"The model was given {describe_audio(report.audio)}.")
     click.echo(f"{report.asked} questions asked, {report.failed} failed{kept}: {out}")
     if report.failed:
+        click.echo(f"The first failure: {report.first_error}")
         click.echo("Failed questions count as wrong; the same command asks them again.")
+    if report.failed and report.failed == report.asked:
+        raise UserError(
+            f"The model {model!r} failed at every question: mend it, and ask again."
+        )
 
 
 @evaluate.command(name="score")

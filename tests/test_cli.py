@@ -319,3 +319,44 @@ def test_a_missing_engine_is_told_with_its_pip_line(tmp_path):
     assert "pip install 'st_audioqa[soundspaces]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+class Broken:
+    """A model that fails at every question, or at some of them."""
+
+    def __init__(self, context):
+        from st_audioqa.evaluation import ModelSpec
+
+        self.spec = ModelSpec(name="broken", revision="1", audio="none")
+        self.mends = context.arguments.get("mends")
+
+    def answer(self, requests):
+        if self.mends and "?" in requests[0].prompt.question:
+            return ["yes" for _ in requests]
+        raise RuntimeError("no weights found")
+
+
+@pytest.mark.parametrize("mends", [False, True])
+def test_why_a_model_failed_is_told(mends, capsys, corpus_dir, tmp_path):
+    model = f"{__name__}:Broken"
+    options = ("--model-arg", "mends=1") if mends else ()
+    out_path = tmp_path / "predictions.jsonl"
+    code, out, err = run(
+        capsys, "eval", "run", model, corpus_dir, "--out", out_path, "--batch-size", 1, *options
+    )
+    assert "The first failure: RuntimeError: no weights found" in out
+    assert out_path.is_file()
+    assert code == (0 if mends else 2)
+    if not mends:
+        assert "failed at every question" in err
+
+
+def test_a_corpus_of_another_format_is_one_sentence(capsys, corpus_dir, tmp_path):
+    copy = tmp_path / "old"
+    shutil.copytree(corpus_dir, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format_version": 1}))
+    code, _, err = run(capsys, "verify", copy)
+    assert_one_sentence(code, err)
+    assert "format 1" in err
+    assert "regenerate" in err

@@ -19,6 +19,8 @@ from st_audioqa.recipes import Recipe
 __all__ = ["MANIFEST", "Manifest", "ShardEntry", "library_versions"]
 
 MANIFEST = "manifest.json"
+FORMAT_VERSION = 2
+"""Of the tables and the manifest; counted up whenever an older reader or corpus would not fit."""
 _RLR = "rlr-audio-propagation"
 
 
@@ -43,7 +45,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     recipe: Recipe
     recipe_hash: str
     seed: int
@@ -88,6 +90,13 @@ class Manifest(BaseModel):
             )
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            found = data.get("format_version") if isinstance(data, dict) else None
+            if isinstance(found, int) and found != FORMAT_VERSION:
+                raise UserError(
+                    f"{folder} holds a corpus of format {found}, and this version reads and "
+                    f"writes format {FORMAT_VERSION}: regenerate it, or take the version of "
+                    "st_audioqa that made it (in its manifest)."
+                )
             return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]

@@ -35,6 +35,8 @@ class RunReport:
     asked: int
     failed: int
     """Of these, how many ended in an error."""
+    first_error: str
+    """What the first of them said; empty where none failed."""
     skipped: int
     """Questions that the file had answers for."""
     repaired: bool
@@ -84,6 +86,7 @@ def run(
     spec = model.spec
     header = RunHeader(spec.name, spec.revision, split, manifest_sha256, given)
     asked = failed = 0
+    first_error = ""
     with PredictionWriter(path, header) as writer:
         todo = [q for q in questions if q.question_id not in writer.answered]
         bar = tqdm(total=len(todo), desc="questions", unit="q", disable=not progress)
@@ -94,8 +97,11 @@ def run(
                     writer.write(prediction)
                     asked += 1
                     failed += bool(prediction.error)
+                    first_error = first_error or prediction.error
                     bar.update()
-    return RunReport(asked, failed, len(questions) - len(todo), writer.repaired, given)
+    return RunReport(
+        asked, failed, first_error, len(questions) - len(todo), writer.repaired, given
+    )
 
 
 def _by_scene(questions: Sequence[Question]) -> list[Question]:
