@@ -331,7 +331,7 @@ class Broken:
         self.mends = context.arguments.get("mends")
 
     def answer(self, requests):
-        if self.mends and "?" in requests[0].prompt.question:
+        if self.mends and requests[0].prompt.answer_kind == "yes_no":
             return ["yes" for _ in requests]
         raise RuntimeError("no weights found")
 
