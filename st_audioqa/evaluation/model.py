@@ -35,12 +35,15 @@ __all__ = [
     "ModelSpec",
     "Prompt",
     "Request",
+    "Response",
     "RunContext",
     "load_model",
     "prompt_of",
 ]
 
 AudioContract = AudioLayout | Literal["none"]
+Response = str | Exception | None
+"""What a model said; an exception where it failed at this request, None for no answer."""
 
 MODELS = Registry("model", "st_audioqa.baselines", "Model", "st_audioqa.models")
 
@@ -60,6 +63,9 @@ class ModelSpec:
     beginning, and the rest counts against it."""
     hrtf: str = SPHERICAL_HEAD
     """For "binaural": the built-in set, or the path of a SOFA file."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else decides the answers, such as decoding parameters and how several channels
+    are handed over, as JSON values: kept in the predictions' header."""
 
     def decoder(self) -> Decoder | None:
         """From stored FOA audio to what the model is given; None where that is no audio.
@@ -145,8 +151,12 @@ class AudioLanguageModel(Protocol):
 
     spec: ModelSpec
 
-    def answer(self, batch: Sequence[Request]) -> Sequence[str | None]:
-        """One response per request, in order; None where the model has no answer."""
+    def answer(self, batch: Sequence[Request]) -> Sequence[Response]:
+        """One response per request, in order.
+
+        Where an exception is raised, all requests of the batch are asked again one by one; where
+        it is returned in place of a response, only that request has failed.
+        """
 
 
 def load_model(name: str, context: RunContext) -> AudioLanguageModel:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -57,6 +57,8 @@ class RunHeader:
     """Hash of the manifest of the corpus that was asked."""
     audio: Mapping[str, Any] | None = None
     """What the model was given (`st_audioqa.decoding.Decoder.describe`); None if not known."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else decided the answers (`ModelSpec.settings`)."""
 
 
 @dataclass(frozen=True)
@@ -224,13 +226,15 @@ def _text(row: dict[str, Any], key: str, where: str, default: str | None = None)
 
 def _header(row: dict[str, Any], where: str) -> RunHeader:
     keys = ("revision", "split", "manifest_sha256")
-    audio = row.get("audio")
-    if not isinstance(audio, dict | None):
-        raise UserError(
-            f'{where} must have "audio" as an object, got {_kind(audio)}: mend or delete it.'
-        )
+    for key in ("audio", "settings"):
+        if not isinstance(row.get(key), dict | None):
+            raise UserError(
+                f'{where} must have "{key}" as an object, got {_kind(row[key])}: mend or '
+                "delete it."
+            )
     revision, split, manifest = (_text(row, key, where, default="") for key in keys)
-    return RunHeader(_text(row, "model", where), revision, split, manifest, audio)
+    model, settings = _text(row, "model", where), row.get("settings") or {}
+    return RunHeader(model, revision, split, manifest, row.get("audio"), settings)
 
 
 def _prediction(row: dict[str, Any], where: str) -> Prediction:
@@ -352,6 +356,6 @@ class PredictionWriter:
 def _describe(header: RunHeader | None) -> str:
     if header is None:
         return "an unknown run"
-    texts = {**asdict(header), "audio": ""}
-    parts = [f"{key} {value[:40]}" for key, value in texts.items() if value]
+    texts = {**asdict(header), "audio": "", "settings": json.dumps(header.settings)}
+    parts = [f"{key} {value[:200]}" for key, value in texts.items() if value not in ("", "{}")]
     return ", ".join([*parts, f"given {describe_audio(header.audio)}"])

@@ -84,7 +84,9 @@ def run(
     if batch_size < 1:
         raise UserError(f"A batch holds at least 1 question, got {batch_size}: raise it.")
     spec = model.spec
-    header = RunHeader(spec.name, spec.revision, split, manifest_sha256, given)
+    header = RunHeader(
+        spec.name, spec.revision, split, manifest_sha256, given, dict(spec.settings)
+    )
     asked = failed = 0
     first_error = ""
     with PredictionWriter(path, header) as writer:
@@ -164,6 +166,8 @@ def _prediction(request: Request, response: object) -> Prediction:
     question_id = request.prompt.question_id
     if response is None or isinstance(response, str):
         return Prediction(question_id, response)
+    if isinstance(response, Exception):
+        return Prediction(question_id, None, _describe(response))
     wrong = type(response).__name__
     return Prediction(question_id, None, f"TypeError: the answer is a {wrong}, wanted text")
 
