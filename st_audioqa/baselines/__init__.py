@@ -1,4 +1,5 @@
-"""Control models: what the scores mean is read off between chance and oracle.
+"""Models that can be asked by name: controls, and ways to models of other makers.
 
-Each file defines one class `Model` that takes a `RunContext`; its file name is its name.
+Each file defines one class `Model` that takes a `RunContext`; its file name is its name. What
+the scores mean is read off between the controls `chance` and `oracle`.
 """

@@ -20,8 +20,8 @@ may come in any order::
 `audio` is a 32-bit float WAV with the channels that were asked for (null where that is "none"),
 and is gone after the answer. Lines that are no JSON objects, such as a library's greetings, are
 passed on to the standard error. A process that dies or stays silent for `timeout_s` is started
-again, and the question that it died of fails. docs/models.md has a whole program for the other
-side, in 25 lines that need nothing but Python 3.6.
+again, and the question that it died of fails. docs/examples/command_model.py is the whole
+other side, for Python 3.6 and later.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class _Process:
             told = " ".join(str(error).split())
             raise UserError(
                 f"The command {wanted.run!r} must first write one line of JSON with name, audio "
-                f"and sample_rate, but: {told}. See docs/models.md."
+                f"and sample_rate, but: {told}. See docs/bring_a_model.md."
             ) from error
         fields = greeting.model_dump()
         fields["settings"] = {"protocol": "JSON lines", **greeting.settings}
