@@ -63,6 +63,18 @@ def _recipe_options(function: Any) -> Any:
             "--questions-only", is_flag=True, help="Draw scenes without rendering audio."
         ),
         click.option("--engine", help="Take this RIR engine instead of the recipe's."),
+        click.option(
+            "--rooms",
+            type=_CORPUS,
+            help="Where the meshes or buildings lie, instead of the recipe's rooms.options.path.",
+        ),
+        click.option(
+            "--events",
+            multiple=True,
+            metavar="FOLDER",
+            help="Where the recordings lie, instead of the recipe's events.path; PART=FOLDER "
+            "for a part of a mix.",
+        ),
         click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's."),
         click.option("--out", "folder", type=_FOLDER, required=True, help="Output folder."),
     ):
@@ -87,14 +99,22 @@ _rir_cache = click.option(
 
 
 def _begin(
-    recipe: str, folder: Path, seed: int | None, engine: str | None, questions_only: bool
+    recipe: str,
+    folder: Path,
+    *,
+    events: Sequence[str],
+    rooms: Path | None,
+    seed: int | None,
+    engine: str | None,
+    questions_only: bool,
 ) -> Any:
     """The work of a recipe, begun or taken up again."""
     from st_audioqa.pipeline.generate import plan_corpus
+    from st_audioqa.pipeline.places import with_places
     from st_audioqa.pipeline.tools import open_tools, resolve
     from st_audioqa.recipes import load_recipe
 
-    loaded = load_recipe(recipe)
+    loaded = with_places(load_recipe(recipe), events, rooms)
     if seed is not None:
         loaded = loaded.model_copy(update={"seed": seed})
     if engine is not None:
@@ -134,19 +154,13 @@ def _tell_finished(manifest: Any, folder: Path) -> None:
 @_workers
 @_rir_cache
 def generate(
-    recipe: str,
-    folder: Path,
-    seed: int | None,
-    engine: str | None,
-    questions_only: bool,
-    workers: int,
-    rir_cache: Path | None,
+    recipe: str, folder: Path, workers: int, rir_cache: Path | None, **chosen: Any
 ) -> None:
     """Make the corpus of RECIPE (a bundled name or a TOML file); resumes where it was cut."""
     from st_audioqa.corpus.manifest import Manifest
     from st_audioqa.pipeline.generate import finish
 
-    work = _begin(recipe, folder, seed, engine, questions_only)
+    work = _begin(recipe, folder, **chosen)
     if work.finished:
         click.echo("Nothing to do: this corpus is finished.")
         manifest = Manifest.load(folder)
@@ -158,11 +172,9 @@ def generate(
 
 @cli.command()
 @_recipe_options
-def plan(
-    recipe: str, folder: Path, seed: int | None, engine: str | None, questions_only: bool
-) -> None:
+def plan(recipe: str, folder: Path, **chosen: Any) -> None:
     """Plan the corpus of RECIPE: the first step of `generate`."""
-    work = _begin(recipe, folder, seed, engine, questions_only)
+    work = _begin(recipe, folder, **chosen)
     click.echo(
         f"{work.plan.n_scenes} scenes in {len(work.plan.shards)} shards are planned in {folder}; "
         f"next: st-audioqa render {folder}"
@@ -197,12 +209,19 @@ def questions(folder: Path) -> None:
 
 @cli.command()
 @click.argument("recipe")
-def rooms(recipe: str) -> None:
+@click.option(
+    "--rooms",
+    "rooms_path",
+    type=_CORPUS,
+    help="Where the meshes or buildings lie, instead of the recipe's rooms.options.path.",
+)
+def rooms(recipe: str, rooms_path: Path | None) -> None:
     """Check the room files of RECIPE and print what their surfaces are made of."""
+    from st_audioqa.pipeline.places import with_places
     from st_audioqa.pipeline.tools import check_rooms, open_rooms
     from st_audioqa.recipes import load_recipe
 
-    provider = open_rooms(load_recipe(recipe))
+    provider = open_rooms(with_places(load_recipe(recipe), rooms=rooms_path))
     check_rooms(provider)
     report = getattr(provider, "report", None)
     tables = {} if report is None else report()

@@ -386,3 +386,33 @@ def test_rejected_clips_and_the_number_of_workers_change_no_byte(tmp_path: Path)
     assert len(files) > 4
     for file in files:
         assert (one / file).read_bytes() == (two / file).read_bytes(), file
+
+
+def test_takes_of_one_recording_are_told_by_a_pattern(tmp_path: Path):
+    rows = ["file,label,original"]
+    for i, take in enumerate("ABCDEFGH"):
+        for source in (17150, 22694, 31748):
+            file = f"{source}{take}.wav"
+            tone(tmp_path / file, hz=300.0 + 31 * i + source / 100)
+            rows.append(f"{file},Bark,1-{source}-{take}.ogg")
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, "named.wav,Bark,bark.ogg"]) + "\n")
+    tone(tmp_path / "named.wav", hz=900.0)
+    options = {"columns": {"recording": "original"}, "recording_pattern": r"[1-5]-(\d+)-"}
+    clips = [
+        clip
+        for split in clips_of(folder(tmp_path, **options)).values()
+        for clip in split.values()
+    ]
+    recordings = {event.recording for event in clips}
+    assert recordings == {"17150", "22694", "31748", "bark.ogg"}
+    splits = [
+        {e.recording for e in s.values()}
+        for s in clips_of(folder(tmp_path, **options)).values()
+    ]
+    assert sum(map(len, splits)) == len(recordings)
+    with pytest.raises(UserError, match="round brackets"):
+        folder(tmp_path, **{**options, "recording_pattern": r"\d+"})
+    with pytest.raises(UserError, match="no regular expression"):
+        folder(tmp_path, **{**options, "recording_pattern": "("})
+    with pytest.raises(UserError, match="no column 'recording'"):
+        folder(tmp_path, recording_pattern=r"(\d+)")

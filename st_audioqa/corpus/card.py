@@ -189,7 +189,10 @@ def _sources(manifest: Manifest, sounds: Sounds) -> str:
     left_out = ", ".join(
         f"{what} {count}"
         for what, count in manifest.events.items()
-        if count.isdigit() and count != "0" and what != "digest"
+        if count.isdigit()
+        and count != "0"
+        and not what.endswith("digest")
+        and not what.startswith("version")
     )
     if left_out:
         parts.append(f"Clips of the library: {left_out}.")

@@ -26,8 +26,8 @@ def subjects(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Everything of a row of `scenes` that no other split may have, as (kind, name).
 
     A room is known by its name, its building and its parameters, so that a room under a second
-    name is found; a recording by its name, a clip by its id. A trajectory is the 40 positions of
-    a source, to the bit. Needs the columns `SUBJECT_COLUMNS`.
+    name is found; a recording by its name, whichever library has it, and a clip by its id. A
+    trajectory is the 40 positions of a source, to the bit. Needs the columns `SUBJECT_COLUMNS`.
     """
     room = row["room"]
     yield "rooms", f"{room['provider']}/{room['name']}"
@@ -40,8 +40,9 @@ def subjects(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "buildings", str(building)
     for source in row["sources"]:
         event = source["event"]
-        yield "clips", f"{event['library']}/{event['clip_id']}"
-        yield "recordings", f"{event['library']}/{event['recording'] or event['clip_id']}"
+        clip = f"{event['library']}/{event['clip_id']}"
+        yield "clips", clip
+        yield "recordings", event["recording"] or clip
         yield "trajectories", _digest(repr(source["position"]))
 
 

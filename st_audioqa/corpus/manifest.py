@@ -68,6 +68,17 @@ class Manifest(BaseModel):
     """Recordings, clips, rooms and trajectories per split, and how many of each serve several
     splits ("shared")."""
 
+    @property
+    def event_libraries(self) -> set[tuple[str, str]]:
+        """Name and version of every library that an event may name: the parts of a mix."""
+        version_of = "version of "
+        parts = {
+            (what.removeprefix(version_of), text)
+            for what, text in self.events.items()
+            if what.startswith(version_of)
+        }
+        return parts or {(self.events["name"], self.events["version"])}
+
     def save(self, folder: Path) -> None:
         """Writes `manifest.json`, last of all files of a corpus."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True)

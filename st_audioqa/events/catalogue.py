@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.events.labels import most_specific_first
 
-__all__ = ["SCHEMA", "SPLITS", "Catalogue", "Clip", "share_of", "split_of"]
+__all__ = ["SCHEMA", "SPLITS", "Catalogue", "Clip", "keep_apart", "share_of", "split_of"]
 
 SPLITS = ("test", "train", "validation")
 """Where a recording is found in several splits, the first of these keeps it."""
@@ -139,6 +139,14 @@ class Catalogue:
         digest.update("\x1f".join(self._names).encode())
         return digest.hexdigest()[:16]
 
+    def without(self, rows: NDArray[np.bool_], why: str) -> Catalogue:
+        """This catalogue without some of its clips, which `report` counts by why they went."""
+        rest = Catalogue(self._table.filter(pa.array(~rows)), self._names)
+        rest.report = Counter(
+            {**self.report, "used": len(rest), why: self.report[why] + int(rows.sum())}
+        )
+        return rest
+
     def labels(self, split: str) -> list[str]:
         """Labels that name a source in that split, sorted.
 
@@ -190,6 +198,37 @@ class Catalogue:
                 keys.tolist(), np.split(order, starts[1:]) if len(keys) else [], strict=True
             )
         }
+
+
+def keep_apart(catalogues: Sequence[Catalogue], origins: Sequence[str]) -> list[Catalogue]:
+    """The catalogues without the clips whose recording another one has in another split.
+
+    `SPLITS` says which split keeps a recording.
+
+    Parameters
+    ----------
+    catalogues : sequence of Catalogue
+    origins : sequence of str
+        What put before a clip id names the clip's recording as other catalogues may know it, such
+        as "freesound:"; "" where clip ids mean nothing elsewhere.
+    """
+    splits, names, lengths = [], [], []
+    for catalogue, origin in zip(catalogues, origins, strict=True):
+        table = catalogue._table
+        ways = [table["recording"]]
+        if origin:
+            ways.append(pc.binary_join_element_wise(origin, table["clip_id"], ""))
+        for way in ways:
+            splits += table["split"].cast(pa.string()).chunks
+            names += way.chunks
+            lengths.append(len(table))
+    apart = _apart(pa.chunked_array(splits, pa.string()), pa.chunked_array(names, pa.string()))
+    pieces = iter(np.split(apart, np.cumsum(lengths)[:-1]))
+    kept = []
+    for catalogue, origin in zip(catalogues, origins, strict=True):
+        fine = next(pieces) & (next(pieces) if origin else True)
+        kept.append(catalogue.without(~fine, "shared with another library"))
+    return kept
 
 
 def _apart(split: pa.ChunkedArray, recording: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -6,19 +6,21 @@ A library draws events and turns an event into its waveform again. To add one, s
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from st_audioqa.errors import RejectedDraw
+from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.events.labels import confusable
 from st_audioqa.events.labels import label as find_label
 from st_audioqa.registry import Registry
 from st_audioqa.scene import Event
 
-__all__ = ["LIBRARIES", "EventLibrary", "draw_label", "draw_level"]
+__all__ = ["LIBRARIES", "EventLibrary", "draw_label", "draw_level", "open_library"]
 
 LIBRARIES = Registry(
     "event library", "st_audioqa.events.libraries", "Library", "st_audioqa.events"
@@ -78,6 +80,57 @@ class EventLibrary(Protocol):
             Its active level is `event.level_dbfs`. It is not clipped: short impulses at that
             level may have peaks beyond 1.
         """
+
+
+def open_library(
+    name: str,
+    path: str | None,
+    options: Mapping[str, Any],
+    *,
+    level_dbfs: float,
+    level_spread_db: float,
+    where: str = "events",
+) -> EventLibrary:
+    """An event library by its name.
+
+    Parameters
+    ----------
+    name : str
+    path : str or None
+        Its folder.
+    options : mapping
+        Of the library, as the recipe has them.
+    level_dbfs, level_spread_db : float
+        See `EventLibrary`.
+    where : str
+        What messages call the section of the recipe that all this stands in.
+
+    Raises
+    ------
+    UserError
+        There is no such library, or it does not take what it is given.
+    """
+    factory, what = LIBRARIES.get(name), f"event library {name!r}"
+    given = {"path": path, "level_dbfs": level_dbfs, "level_spread_db": level_spread_db}
+    for option in options:
+        if option in given:
+            raise UserError(
+                f"The {what} does not take {where}.options.{option}: it stands beside the "
+                f"options of a recipe ([events] {option} = ...)."
+            )
+    try:
+        inspect.signature(factory).bind(**given, **options)
+    except TypeError as error:
+        raise UserError(f"The {what} does not take these {where}.options: {error}.") from error
+    try:
+        made: EventLibrary = factory(**given, **options)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}, got {each['input']!r}"
+            for each in error.errors()
+        )
+        raise UserError(f"The {what} has impossible {where}.options: {faults}.") from error
+    return made
 
 
 def draw_label(

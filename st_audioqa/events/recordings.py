@@ -56,6 +56,10 @@ class RecordingLibrary:
 
     name: str
     version: str
+    needs_path = True
+    """Whether it reads nothing without a folder."""
+    origin = ""
+    """See `st_audioqa.events.catalogue.keep_apart`."""
     _may_be_cut = False
     """Whether a file may be cut to its clip already, so that its length must tell."""
 
@@ -69,7 +73,7 @@ class RecordingLibrary:
         repeat: bool = False,
         min_duration_s: float = BIN_S,
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._root = root
         self._level_dbfs = level_dbfs
         self._level_spread_db = level_spread_db
@@ -82,8 +86,8 @@ class RecordingLibrary:
     @property
     def details(self) -> dict[str, str]:
         """What the manifest says of the clips: a digest, and how many were used or left out."""
-        counts = {what: str(n) for what, n in sorted(self._catalogue.report.items())}
-        return {"digest": self._catalogue.digest, **counts}
+        counts = {what: str(n) for what, n in sorted(self.catalogue.report.items())}
+        return {"digest": self.catalogue.digest, **counts}
 
     def labels(self, split: str) -> list[str]:
         """Labels that name a source in that split, sorted.
@@ -93,7 +97,7 @@ class RecordingLibrary:
         UserError
             If there is no such split.
         """
-        return self._catalogue.labels(split)
+        return self.catalogue.labels(split)
 
     def draw(
         self,
@@ -114,7 +118,7 @@ class RecordingLibrary:
             If `split` does not exist.
         """
         name = draw_label(rng, self.labels(split), label, avoid)
-        clip = self._draw_clip(rng, self._catalogue.rows(split, name), avoid)
+        clip = self._draw_clip(rng, self.catalogue.rows(split, name), avoid)
         share, lag = rng.uniform(size=2)
         level_dbfs = draw_level(rng, self._level_dbfs, self._level_spread_db)
         if clip.clip_id in self._bad:
@@ -158,7 +162,7 @@ class RecordingLibrary:
         """
         if event in self._waveforms:
             return self._waveforms[event]
-        clip = self._catalogue.find(event.clip_id)
+        clip = self.catalogue.find(event.clip_id)
         if clip is None:
             raise UserError(
                 f"The event library {self.name} {self.version} has no clip {event.clip_id!r}: "
@@ -180,7 +184,7 @@ class RecordingLibrary:
         self, rng: np.random.Generator, rows: NDArray[np.int64], avoid: Collection[str]
     ) -> Clip:
         for _ in range(_TRIES):
-            clip = self._catalogue.clip(int(rows[rng.integers(len(rows))]))
+            clip = self.catalogue.clip(int(rows[rng.integers(len(rows))]))
             if not any(confusable(own, other) for own in clip.labels for other in avoid):
                 return clip
         raise RejectedDraw(

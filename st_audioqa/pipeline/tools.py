@@ -6,13 +6,10 @@ import functools
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.errors import UserError, unknown_name
-from st_audioqa.events.library import LIBRARIES, EventLibrary
+from st_audioqa.events.library import EventLibrary, open_library
 from st_audioqa.recipes.recipe import Recipe, RendererRecipe
 from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.renderers.engine import ENGINES, RIREngine
@@ -89,15 +86,12 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     """
     provider = open_rooms(recipe)
     events = recipe.events
-    library = _open_library(
-        f"event library {events.library!r}",
-        LIBRARIES.get(events.library),
-        {
-            "path": events.path,
-            "level_dbfs": events.level_dbfs,
-            "level_spread_db": events.level_spread_db,
-            **events.options,
-        },
+    library = open_library(
+        events.library,
+        events.path,
+        events.options,
+        level_dbfs=events.level_dbfs,
+        level_spread_db=events.level_spread_db,
     )
     engine = _engine(recipe.renderer)
     if not provider.makes <= engine.shapes:
@@ -169,18 +163,3 @@ def check_rooms(provider: RoomProvider) -> None:
 def _with_engine(recipe: Recipe, engine: str) -> Recipe:
     renderer = recipe.renderer.model_copy(update={"engine": engine})
     return recipe.model_copy(update={"renderer": renderer})
-
-
-def _open_library(what: str, factory: Any, options: dict[str, object]) -> EventLibrary:
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        raise UserError(f"The {what} does not take these events.options: {error}.") from error
-    try:
-        return factory(**options)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}, got {each['input']!r}"
-            for each in error.errors()
-        )
-        raise UserError(f"The {what} has impossible events.options: {faults}.") from error

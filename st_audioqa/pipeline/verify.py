@@ -262,7 +262,7 @@ def _check_scene(
         fault(f"its room cannot be built again ({type(reason).__name__}: {reason})")
         return
     made_of = {(s.event.library, s.event.library_version) for s in scene.sources}
-    if made_of != {(manifest.events["name"], manifest.events["version"])}:
+    if not made_of <= manifest.event_libraries:
         fault("sounds come from another event library than the manifest's")
     for i, source in enumerate(scene.sources):
         try:

@@ -12,6 +12,8 @@ audio files at any depth. With one (`metadata`, a CSV file below the folder), ea
 | `start_s`, `stop_s` | optional: where the clip lies in the file |
 | `licence`, `attribution` | optional |
 
+`recording_pattern` takes the recording out of a longer text, such as a name with a take.
+
 Files without a split get one for good by a hash of their recording: 80 % train, 10 % validation,
 10 % test. Where no recording is given, it is a hash of the file's size and of 64 KiB each from
 its beginning, middle and end, so that copies of a file share its split, wherever they lie; a copy
@@ -24,6 +26,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +96,8 @@ def existing_folder(library: str, path: str | None, wanted: str) -> Path:
     """
     if path is None:
         raise UserError(
-            f"The event library {library} needs a path, but has none: give {wanted}."
+            f"The event library {library} needs a path, but has none: give {wanted} (events.path "
+            "in the recipe, or --events FOLDER)."
         )
     if not Path(path).is_dir():
         raise UserError(f"There is no folder {path}: check the path of the event library.")
@@ -101,7 +105,7 @@ def existing_folder(library: str, path: str | None, wanted: str) -> Path:
 
 
 class Library(RecordingLibrary):
-    """The audio files below a folder; a clip id is a file's path within it.
+    r"""The audio files below a folder; a clip id is a file's path within it.
 
     Parameters
     ----------
@@ -113,6 +117,10 @@ class Library(RecordingLibrary):
         The table, below the folder.
     columns : dict of str to str
         Column of the list above -> what your table calls it.
+    recording_pattern : str, optional
+        A regular expression. Where it fits the beginning of the column `recording`, its groups
+        alone name the recording: `[1-5]-(\d+)-` makes "17150" of "1-17150-A.ogg" and of its
+        other takes. Needs that column.
     label_map : dict of str to str
         Word of yours -> AudioSet display name.
     own_labels : {"refuse", "keep", "drop"}
@@ -143,6 +151,7 @@ class Library(RecordingLibrary):
         min_duration_s: float = BIN_S,
         metadata: str | None = None,
         columns: dict[str, str] | None = None,
+        recording_pattern: str | None = None,
         label_map: dict[str, str] | None = None,
         own_labels: OwnLabels = "refuse",
         label_set: LabelSet = "all",
@@ -153,12 +162,13 @@ class Library(RecordingLibrary):
             self.name, path, "the folder whose sub-folders are named after AudioSet labels"
         )
         reader = Reader(label_map, own_labels)
+        pattern = _compiled(recording_pattern)
         left_out: Counter[str] = Counter()
         clips = list(
             _of_folders(root, reader, licence, attribution, left_out)
             if metadata is None
             else _of_table(
-                root, metadata, columns or {}, reader, licence, attribution, left_out
+                root, metadata, columns or {}, pattern, reader, licence, attribution, left_out
             )
         )
         used = {label for clip in clips for label in clip.labels}
@@ -211,6 +221,7 @@ def _of_table(
     root: Path,
     metadata: str,
     columns: dict[str, str],
+    pattern: re.Pattern[str] | None,
     reader: Reader,
     licence: str,
     attribution: str,
@@ -224,7 +235,7 @@ def _of_table(
         raise UserError(f"There is no table {table}: check the option metadata.")
     with opened_table(table) as lines:
         rows = csv.DictReader(lines)
-        for wanted in ("file", "label"):
+        for wanted in ("file", "label", *(["recording"] if pattern else [])):
             if columns.get(wanted, wanted) not in (rows.fieldnames or ()):
                 raise UserError(
                     f"The table {table} has no column {columns.get(wanted, wanted)!r}, but "
@@ -250,7 +261,7 @@ def _of_table(
             if not labels - {None}:
                 left_out["without a label"] += 1
                 continue
-            recording = cell("recording") or _content(root / file)
+            recording = _named(cell("recording"), pattern) or _content(root / file)
             start, stop = bounds
             cut = "" if start is None and stop is None else f"#{start or 0:g}"
             yield Clip(
@@ -264,6 +275,28 @@ def _of_table(
                 licence=cell("licence") or licence,
                 attribution=cell("attribution") or attribution,
             )
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    try:
+        made = None if pattern is None else re.compile(pattern)
+    except re.error as error:
+        raise UserError(
+            f"The option recording_pattern is {pattern!r}, which is no regular expression "
+            f"({error}): correct it."
+        ) from error
+    if made is not None and not made.groups:
+        raise UserError(
+            f"The option recording_pattern is {pattern!r}, but nothing in it stands in round "
+            "brackets: put them around what names the recording."
+        )
+    return made
+
+
+def _named(recording: str, pattern: re.Pattern[str] | None) -> str:
+    """A recording by the groups of the pattern, or as it is written."""
+    found = pattern.match(recording) if pattern else None
+    return "-".join(each or "" for each in found.groups()) if found else recording
 
 
 def _seconds(text: str) -> float | None:

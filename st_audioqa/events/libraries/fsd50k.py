@@ -61,6 +61,7 @@ class Library(RecordingLibrary):
 
     name = "fsd50k"
     version = "1.0"
+    origin = "freesound:"
 
     @validate_call
     def __init__(

@@ -52,6 +52,7 @@ class Library(RecordingLibrary):
 
     name = "recorded"
     version = "1.0"
+    needs_path = False
 
     @validate_call
     def __init__(
