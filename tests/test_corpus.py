@@ -437,7 +437,7 @@ def repeat_trajectory(row):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (name_recording, "recordings: synth/one video serves several splits"),
+        (name_recording, "recordings: one video serves several splits"),
         (name_clip, "clips: synth/one clip serves several splits"),
         (name_room, "rooms: procedural/one room serves several splits"),
         (repeat_trajectory, "trajectories: "),
