@@ -111,7 +111,7 @@ def _begin(
     """The work of a recipe, begun or taken up again."""
     from st_audioqa.pipeline.generate import plan_corpus
     from st_audioqa.pipeline.places import with_places
-    from st_audioqa.pipeline.tools import open_tools, resolve
+    from st_audioqa.pipeline.tools import resolve
     from st_audioqa.recipes import load_recipe
 
     loaded = with_places(load_recipe(recipe), events, rooms)
@@ -123,7 +123,6 @@ def _begin(
     resolved, sentence = resolve(loaded)
     if sentence:
         click.echo(sentence)
-    open_tools(resolved)
     return plan_corpus(resolved, folder, with_audio=not questions_only)
 
 
@@ -253,7 +252,7 @@ def card(folder: Path) -> None:
     "--rooms",
     "rooms_path",
     type=click.Path(path_type=Path),
-    help="Where the meshes of the rooms lie, if not at the recipe's rooms.options.path.",
+    help="Where the meshes or buildings of the rooms lie; a corpus does not say it.",
 )
 def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> None:
     """Check files, tables, labels, answers and audio of the corpus in FOLDER."""

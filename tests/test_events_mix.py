@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from st_audioqa.corpus.manifest import Manifest
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
 from st_audioqa.events import LIBRARIES
+from st_audioqa.pipeline.generate import plan_corpus, render_scenes
 from st_audioqa.pipeline.places import with_places
 from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.pipeline.verify import verify
+from st_audioqa.pipeline.work import Work
 from st_audioqa.seeding import generator
 
 SPLITS = ("train", "validation", "test")
@@ -242,3 +245,56 @@ def test_the_command_line_makes_a_corpus_from_a_folder_it_is_told(street, tmp_pa
     done = CliRunner().invoke(cli, [*arguments, "--events", str(street["path"])])
     assert done.exit_code == 0, done.output
     assert "folder: used" in (tmp_path / "out" / "manifest.json").read_text()
+
+
+# Where files lie is a matter of the machine.
+
+
+def files_of(corpus: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(corpus)): p.read_bytes() for p in sorted(corpus.rglob("*.*"))}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_same_recordings_elsewhere_make_the_same_corpus(street, tmp_path, mixed):
+    def recipe(path):
+        part = {**street, "path": str(path)}
+        options = {"parts": [{"library": "synth"}, part]} if mixed else street["options"]
+        library = {"library": "mix"} if mixed else {"library": "folder", "path": str(path)}
+        events = {**library, "options": options}
+        return small_recipe(events=events, splits={"train": {"S": 2}, "test": {"S": 2}})
+
+    here, there = tmp_path / "street", tmp_path / "elsewhere" / "street"
+    one = make_corpus(tmp_path / "one", recipe(here), with_audio=False)
+    shutil.copytree(here, there)
+    other = make_corpus(tmp_path / "other", recipe(there), with_audio=False)
+    assert files_of(one) == files_of(other)
+    assert not any(str(tmp_path).encode() in content for content in files_of(one).values())
+    assert verify(one).faults == []
+
+
+def test_other_recordings_make_another_corpus_and_are_refused_by_a_begun_one(street, tmp_path):
+    events = {key: street[key] for key in ("library", "path", "options")}
+    recipe = small_recipe(events=events)
+    pinned = open_tools(recipe).recipe
+    work = plan_corpus(recipe, tmp_path / "corpus", with_audio=False)
+    assert work.plan.recipe.hash == pinned.hash != recipe.hash
+    tone(tmp_path / "street" / "more.wav")
+    with (tmp_path / "street" / "table.csv").open("a") as lines:
+        lines.write("more.wav,Bark,train,more\n")
+    assert open_tools(recipe).recipe.hash != pinned.hash
+    with pytest.raises(UserError, match="digest"):
+        render_scenes(Work.resume(tmp_path / "corpus"), 1, lambda: None)
+    with pytest.raises(UserError, match="another recipe"):
+        plan_corpus(recipe, tmp_path / "corpus", with_audio=False)
+
+
+def test_rooms_and_other_places_are_not_published():
+    options = {"path": "/data/mp3d", "materials": "/data/mp3d_material_config.json"}
+    rooms = {"provider": "matterport3d", "options": options}
+    events = {"library": "audioset", "path": "/data/as", "options": {"index": "/tmp/i.parquet"}}
+    recipe = small_recipe(rooms=rooms, events=events)
+    assert "/data" not in recipe.published.model_dump_json()
+    assert "/tmp" not in recipe.published.model_dump_json()
+    assert recipe.published.rooms.options == {"materials": "mp3d_material_config.json"}
+    assert recipe.published.hash == recipe.hash
+    assert recipe.rooms.options == options

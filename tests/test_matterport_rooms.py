@@ -581,7 +581,8 @@ def test_a_corpus_in_miniature_buildings_verifies_clean(tmp_path):
         renderer={"engine": "rlr", "preset": "fast", "rir_duration_s": 0.4},
     )
     corpus = make_corpus(tmp_path / "corpus", recipe)
-    report = verify(corpus)
+    database(tmp_path / "mp3d")  # where verify finds it, as a corpus does not say where it lay
+    report = verify(corpus, rooms_path=tmp_path / "mp3d")
     assert report.faults == []
     assert report.n_scenes == 5
     rows = [row for file in sorted(corpus.glob("scenes/*")) for row in read_rows(file)]
@@ -592,5 +593,6 @@ def test_a_corpus_in_miniature_buildings_verifies_clean(tmp_path):
     # A copy elsewhere, given by path, serves as well; an altered one is a fault.
     moved = tmp_path / "elsewhere"
     (tmp_path / "mp3d").rename(moved)
-    assert verify(corpus).faults
+    assert verify(corpus, rooms_path=tmp_path / "mp3d").faults
+    assert str(tmp_path) not in (corpus / "manifest.json").read_text()
     assert verify(corpus, rooms_path=moved).faults == []

@@ -403,7 +403,8 @@ def mesh_recipe(houses, **options):
 @needs_rlr[1]
 def test_a_corpus_in_mesh_rooms_is_made_and_verified(houses, tmp_path):
     folder = make_corpus(tmp_path / "corpus", mesh_recipe(houses))
-    report = verify(folder)
+    assert str(tmp_path) not in (folder / "manifest.json").read_text()
+    report = verify(folder, rooms_path=houses)
     assert report.faults == []
     assert report.n_scenes == 3
     versions = json.loads((folder / "manifest.json").read_text())["versions"]

@@ -47,6 +47,7 @@ class Manifest(BaseModel):
 
     format_version: int = FORMAT_VERSION
     recipe: Recipe
+    """As published: without the places of files."""
     recipe_hash: str
     seed: int
     has_audio: bool

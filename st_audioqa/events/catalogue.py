@@ -131,7 +131,7 @@ class Catalogue:
     def digest(self) -> str:
         """16 hexadecimal digits that change where the clips, their labels or splits do."""
         digest = hashlib.sha256(np.ascontiguousarray(self._code).tobytes())
-        for column in ("clip_id", "split", "start_s"):
+        for column in ("clip_id", "split", "start_s", "recording"):
             values = self._table[column].cast(pa.string()).fill_null("").combine_chunks()
             if len(values):
                 whole = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)

@@ -31,7 +31,8 @@ class EventLibrary(Protocol):
     """A source of events of `DURATION_S` at `SAMPLE_RATE`.
 
     An implementation is built as `Library(path=None, level_dbfs=-35.0, level_spread_db=3.0,
-    **options)`. No recording belongs to more than one split.
+    **options)`. Options called `path` and `index` say where files lie on this machine and are
+    not published. No recording belongs to more than one split.
     """
 
     name: str

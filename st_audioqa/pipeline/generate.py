@@ -200,7 +200,7 @@ _opened: dict[tuple[str, Path | None], Tools] = {}
 
 def _tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     """The tools of a recipe, opened once per process."""
-    key = (recipe.hash, rir_cache)
+    key = (recipe.model_dump_json(), rir_cache)
     if key not in _opened:
         _opened.clear()
         _opened[key] = open_tools(recipe, rir_cache)
@@ -212,7 +212,7 @@ def _manifest(
 ) -> Manifest:
     tools = _tools(plan.recipe)
     return Manifest(
-        recipe=plan.recipe,
+        recipe=plan.recipe.published,
         recipe_hash=plan.recipe.hash,
         seed=plan.recipe.seed,
         has_audio=with_audio,
@@ -257,5 +257,11 @@ def _write_questions(
 
 
 def plan_corpus(recipe: Recipe, folder: Path, *, with_audio: bool) -> Work:
-    """Plans a resolved recipe and begins (or goes on with) its corpus in a folder."""
-    return Work.begin(folder, make_plan(recipe), with_audio=with_audio)
+    """Plans a resolved recipe and begins (or goes on with) its corpus in a folder.
+
+    Raises
+    ------
+    UserError
+        The recipe cannot be carried out, or the folder cannot be written or holds another corpus.
+    """
+    return Work.begin(folder, make_plan(open_tools(recipe).recipe), with_audio=with_audio)

@@ -24,6 +24,7 @@ class Tools:
     """What draws and renders the scenes of one recipe."""
 
     recipe: Recipe
+    """With the digest of the library's clips."""
     provider: RoomProvider
     library: EventLibrary
     bank: RIRBank
@@ -81,8 +82,9 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
     Raises
     ------
     UserError
-        An unknown provider, library, engine or preset, an option they do not know, or rooms
-        that the engine cannot render.
+        An unknown provider, library, engine or preset, an option they do not know, other clips
+        than those that the recipe's `events.digest` is of, or rooms that the engine cannot
+        render.
     """
     provider = open_rooms(recipe)
     events = recipe.events
@@ -108,7 +110,20 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         folder=rir_cache,
         reused=recipe.renderer.reuse > 1,
     )
-    return Tools(recipe, provider, library, bank)
+    return Tools(_pinned(recipe, library), provider, library, bank)
+
+
+def _pinned(recipe: Recipe, library: EventLibrary) -> Recipe:
+    """The recipe with the digest of the clips that it is carried out with."""
+    wanted, found = recipe.events.digest, library.details.get("digest")
+    if wanted is not None and wanted != found:
+        raise UserError(
+            f"The recipe is of clips with the digest {wanted}, and those of the event library "
+            f"{library.name} here have {found or 'none'}: take the same files and tables, or "
+            "leave events.digest out to make another corpus."
+        )
+    events = recipe.events.model_copy(update={"digest": found})
+    return recipe.model_copy(update={"events": events})
 
 
 def _engine(wanted: RendererRecipe) -> RIREngine:

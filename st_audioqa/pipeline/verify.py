@@ -116,8 +116,7 @@ def verify(
     on_scene : callable
         Called after each scene.
     rooms_path : Path, optional
-        Where the meshes of the rooms lie here, instead of the `path` in the recipe's
-        `rooms.options`.
+        Where the meshes of the rooms lie here; a manifest does not say it.
 
     Raises
     ------
@@ -225,8 +224,8 @@ def _open_rooms(manifest: Manifest, path: Path | None, report: Report) -> RoomPr
         return open_rooms(recipe)
     except UserError as reason:
         report.faults.append(
-            f"rooms: none can be built again, so places are not checked; say where their files "
-            f"lie (--rooms) if they lie elsewhere ({reason})"
+            "rooms: none can be built again, so places are not checked; say where their files "
+            f"lie (--rooms FOLDER) if they are of files ({reason})"
         )
     return None
 

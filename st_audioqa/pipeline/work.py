@@ -46,7 +46,9 @@ class Work:
         self.folder = folder
         self.plan = plan
         self.with_audio = with_audio
-        made_by = json.dumps([plan.hash, with_audio, library_versions()], sort_keys=True)
+        # Rooms have no digest of all files: the place stands for them, as long as the work goes on.
+        rooms = plan.recipe.rooms.options
+        made_by = json.dumps([plan.hash, rooms, with_audio, library_versions()], sort_keys=True)
         self._key = hashlib.sha256(made_by.encode()).hexdigest()
         self._lock = FileLock(folder / _FOLDER / "lock", blocking=False)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -38,6 +38,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
+_PLACES = ("path", "index")
+"""Options that say where something lies on this machine."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -57,7 +61,10 @@ class EventsRecipe(_Section):
 
     library: str = "synth"
     path: str | None = None
-    """Folder of a library that reads files."""
+    """Folder of a library that reads files. Where files lie is a matter of the machine: paths
+    are no part of the recipe's hash, and not published."""
+    digest: str | None = Field(None, pattern=r"^[0-9a-f]{16}$")
+    """Of the clips. Filled in when a corpus is begun; other clips are refused from then on."""
     level_dbfs: float = Field(-35.0, ge=-60, le=-6)
     """RMS level of the dry waveform over its active bins."""
     level_spread_db: float = Field(3.0, ge=0, le=20)
@@ -205,11 +212,46 @@ class Recipe(_Section):
         return self
 
     @property
+    def published(self) -> Recipe:
+        """The recipe without the places of files on this machine."""
+        events = self.events.model_copy(
+            update={"path": None, "options": _without_places(self.events.options)}
+        )
+        rooms = self.rooms.model_copy(update={"options": _without_places(self.rooms.options)})
+        return self.model_copy(update={"events": events, "rooms": rooms})
+
+    @property
     def hash(self) -> str:
-        """SHA-256 of the recipe, its seed included and the limits of its engine left out."""
-        limits = {"renderer": {"time_limit_s", "memory_limit_gb"}}
-        text = json.dumps(self.model_dump(mode="json", exclude=limits), sort_keys=True)
+        """SHA-256 of the recipe, its seed included.
+
+        The limits of its engine and the places of files are left out: the same recordings
+        elsewhere (`EventsRecipe.digest`) make the same corpus.
+        """
+        limits: dict[str, Any] = {"renderer": {"time_limit_s", "memory_limit_gb"}}
+        if self.events.digest is None:
+            limits["events"] = {"digest"}
+        text = json.dumps(
+            self.published.model_dump(mode="json", exclude=limits), sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_places(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a library or a provider without folders and files, and so for each part.
+
+    Files whose content matters beside a folder's (a table of materials) keep their name.
+    """
+    kept = {key: value for key, value in options.items() if key not in _PLACES}
+    if isinstance(kept.get("materials"), str):
+        kept["materials"] = PurePath(kept["materials"]).name
+    if isinstance(kept.get("parts"), list):
+        kept["parts"] = [
+            _without_places({**part, "options": _without_places(part.get("options") or {})})
+            if isinstance(part, dict)
+            else part
+            for part in kept["parts"]
+        ]
+    return kept
 
 
 def bundled_recipes() -> list[str]:

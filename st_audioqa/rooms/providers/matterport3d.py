@@ -59,7 +59,8 @@ class Provider:
         Names of the buildings of each split. By default the dataset's own division, as far as
         the buildings are there.
     materials : str, optional
-        SoundSpaces' `mp3d_material_config.json`; our own table by default.
+        SoundSpaces' `mp3d_material_config.json`, looked for in `path` first; our own table by
+        default.
     mesh : str
         "semantic" (triangles with materials) or "render" (the `.glb`, all of one material).
     close : str
@@ -103,6 +104,8 @@ class Provider:
             ) from error
         self._path, self._mesh = options.path, options.mesh
         self._close, self._materials = options.close, options.materials
+        if options.materials is not None and (options.path / options.materials).is_file():
+            self._materials = options.path / options.materials
         self._least_kept = _LEAST_KEPT if options.close == "none" else 0.0
         self._present = building_names(self._path)
         self._buildings = options.buildings
