@@ -114,6 +114,21 @@ def test_reuse_of_one_gives_every_scene_its_own_geometry():
     assert {spec.geometry for spec in specs} == {None}
 
 
+def test_splits_may_reuse_unlike_often():
+    recipe = reusing({"train": 8})
+    geometries = {
+        split: {
+            spec.geometry
+            for shard in make_plan(recipe).shards
+            for spec in shard.scenes
+            if shard.split == split
+        }
+        for split in ("train", "test")
+    }
+    assert geometries["test"] == {None}
+    assert 1 < len(geometries["train"]) < 8
+
+
 def test_a_corpus_with_reuse_is_right_and_the_same_from_any_number_of_workers(tmp_path):
     counts = {"S": 2, "D": 2, "SD": 4, "DD": 2}
     recipe = small_recipe(

@@ -28,6 +28,32 @@ def test_the_demo_has_sixty_scenes_twelve_of_each_configuration():
     assert set(splits) == {"train", "test"}
 
 
+def test_small_has_two_hundred_thousand_questions_and_shares_no_path_much_in_test():
+    for name in ("small", "small-mixed"):
+        recipe = load_recipe(name)
+        assert sum(sum(split.values()) for split in recipe.splits.values()) == 16_000
+        assert sum(sum(most.values()) for most in recipe.questions.most.values()) == 200_000
+        reuse = [recipe.renderer.reuse_in(split) for split in ("train", "validation", "test")]
+        assert reuse == [8, 4, 2]
+
+
+def test_the_paper_has_the_numbers_of_its_table_2():
+    recipe = load_recipe("paper")
+    train = recipe.questions.most["train"]
+    assert [train[each] for each in "ABC"] == [216_000, 300_000, 218_000]
+    assert recipe.splits["train"]["D"] == 100_000
+    assert recipe.renderer.crossfade == "plain"
+
+
+def test_reuse_is_one_number_or_one_per_split():
+    assert small_recipe(renderer={"reuse": 4}).renderer.reuse_in("test") == 4
+    of_train = small_recipe(
+        splits={"train": {"S": 1}, "test": {"S": 1}}, renderer={"reuse": {"train": 8}}
+    )
+    assert of_train.renderer.reuse_in("train") == 8
+    assert of_train.renderer.reuse_in("test") == 1
+
+
 def test_an_unknown_recipe_suggests_near_names():
     with pytest.raises(UserError, match="did you mean demo"):
         load_recipe("dmo")
@@ -74,6 +100,8 @@ gian_db = 2
         ({"name": "../up"}, "name"),
         ({"placement": {"listener_height_m": [1.1, float("inf")]}}, "listener_height_m"),
         ({"events": {"level_dbfs": -49.0}}, "at least -50"),
+        ({"renderer": {"reuse": {"tset": 8}}}, "names tset"),
+        ({"questions": {"most": {"tset": {"A": 8}}}}, "names tset"),
         ({"questions": {"min_horizontal_m": float("inf")}}, "min_horizontal_m"),
     ],
 )

@@ -23,7 +23,7 @@ from st_audioqa.seeding import generator
 
 __all__ = ["Plan", "Shard", "deal_track_aims", "make_plan"]
 
-_SCENES_PER_TRACK = 8
+_SCENES_PER_TRACK = 4
 _ATTRIBUTES = ("azimuth", "elevation", "distance")
 
 
@@ -64,11 +64,11 @@ def make_plan(recipe: Recipe) -> Plan:
     shards: list[Shard] = []
     for split in sorted(recipe.splits):
         specs = _split_specs(recipe, split)
-        size = recipe.corpus.scenes_per_shard
+        size, reuse = recipe.corpus.scenes_per_shard, recipe.renderer.reuse_in(split)
         pieces = [specs[i : i + size] for i in range(0, len(specs), size)]
         for number, piece in enumerate(pieces):
             name = f"{split}-{number:05d}-of-{len(pieces):05d}"
-            shards.append(Shard(name, split, tuple(_shared(piece, recipe.renderer.reuse))))
+            shards.append(Shard(name, split, tuple(_shared(piece, reuse))))
     return Plan(recipe, tuple(shards))
 
 
@@ -115,8 +115,8 @@ def _dealt(rng: np.random.Generator, values: Sequence[Any], count: int) -> list[
 def _shared(specs: Sequence[SceneSpec], reuse: int) -> list[SceneSpec]:
     """Scenes of one shard with geometries dealt to them, so that a track serves `reuse` sources.
 
-    With some six tracks of each kind in a geometry there are enough pairs to choose from, and
-    their impulse responses fit into memory.
+    With some three tracks of each kind in a geometry there are pairs to choose from, their
+    impulse responses fit into memory, and there are twice as many rooms as with six.
     """
     if reuse == 1:
         return list(specs)

@@ -108,7 +108,7 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         round(recipe.renderer.rir_duration_s * SAMPLE_RATE),
         crossfade=recipe.renderer.crossfade,
         folder=rir_cache,
-        reused=recipe.renderer.reuse > 1,
+        reused=any(recipe.renderer.reuse_in(split) > 1 for split in recipe.splits),
     )
     return Tools(_pinned(recipe, library), provider, library, bank)
 

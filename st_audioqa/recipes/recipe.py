@@ -41,6 +41,9 @@ Count = Annotated[int, Field(ge=0, le=10_000_000)]
 _PLACES = ("path", "index")
 """Options that say where something lies on this machine."""
 
+SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Reuse = Annotated[int, Field(ge=1, le=1000)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -117,9 +120,10 @@ class RendererRecipe(_Section):
     crossfade: Literal["plain", "aligned"] = "aligned"
     """Between the bins of a moving source: "plain" is the paper's, "aligned" keeps the level."""
     rir_duration_s: float = Field(1.0, ge=0.05, le=5)
-    reuse: int = Field(1, ge=1, le=1000)
+    reuse: Reuse | dict[SplitName, Reuse] = 1
     """Sources that the impulse responses of one trajectory serve, on average and within one
-    shard; their scenes have room and listener's place in common. 1 gives every scene its own."""
+    shard; their scenes have room and listener's place in common. 1 gives every scene its own.
+    A table gives it per split; splits it leaves out have 1."""
     gain_db: float = Field(0.0, ge=-60, le=60)
     """The gain of every scene; lowered where a scene would clip."""
     time_limit_s: float = Field(300.0, ge=1, le=86_400)
@@ -129,6 +133,10 @@ class RendererRecipe(_Section):
     they change no byte unless an engine fails; the manifest counts what was drawn again for it
     (`engine_timeout`, `engine_memory`, `engine_crash`). They describe the machine, not the
     corpus, and are no part of the recipe's hash."""
+
+    def reuse_in(self, split: str) -> int:
+        """Sources that a trajectory serves in a split."""
+        return self.reuse if isinstance(self.reuse, int) else self.reuse.get(split, 1)
 
 
 class ChecksRecipe(_Section):
@@ -190,9 +198,7 @@ class Recipe(_Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     description: str = ""
     seed: int = Field(0, ge=0, lt=2**63)
-    splits: dict[
-        Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], dict[Configuration, Count]
-    ]
+    splits: dict[SplitName, dict[Configuration, Count]]
     """Scenes per split and configuration."""
     rooms: RoomsRecipe = RoomsRecipe()
     events: EventsRecipe = EventsRecipe()
@@ -206,6 +212,11 @@ class Recipe(_Section):
     def _has_scenes(self) -> Recipe:
         if "test" not in self.splits:
             raise ValueError("splits must include a split named test")
+        named = set(self.questions.most)
+        if isinstance(self.renderer.reuse, dict):
+            named |= set(self.renderer.reuse)
+        for split in sorted(named - set(self.splits)):
+            raise ValueError(f"reuse or questions.most names {split}, which is no split here")
         for split, counts in self.splits.items():
             if sum(counts.values()) == 0:
                 raise ValueError(f"splits.{split} has no scenes")
