@@ -10,6 +10,7 @@ from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     bandpass,
     contour,
+    highpass,
     lowpass,
     modes,
     resonate,
@@ -26,76 +27,124 @@ Rng = np.random.Generator
 
 @sound("Bark")
 def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Short hoarse bursts whose jaw snaps open and shut, in twos and threes."""
-    length_m = rng.uniform(0.12, 0.2)
-    pitch_hz = 60 / length_m * rng.uniform(0.8, 1.3)
-    rough = rng.uniform(0.15, 0.45)
-    tract = tract_hz(length_m, 5)
+    """Bursts of a tenth of a second whose pitch leaps up and falls, in rows and single.
+
+    The jaw snaps open and shut; loud barks are near chaos, so that each has a pitch, a
+    roughness and a breath of its own (Riede and Fitch, 1999; Fitch, Neubauer and Herzel, 2002).
+    """
+    length_m = rng.uniform(0.08, 0.18)
+    pitch_hz = 60 / length_m * rng.uniform(0.7, 1.3)
+    rough = rng.uniform(0.15, 0.6)
+    tract = tract_hz(length_m, 6)
+    nasal_hz = rng.uniform(0.7, 1.0) * tract[0]
+    fall_hz = 1.5 * tract[0]
+    burst_s = rng.uniform(0.07, 0.17)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.18, 0.32) * sample_rate)
-        f0 = pitch_hz * rng.uniform(0.9, 1.1) * contour(n, 0.8, 1.08, 1.1, 1.05, 0.95, 0.75)
-        call = voice(rng, f0, sample_rate, 0.3, rough)
-        jaw = np.array([1.1, 1.6, 1.7, 1.5, 1.2, 0.9])
-        mouth = throat(call, sample_rate, [tract[0] * jaw, 0.9 * tract[1], *tract[2:]],
-                       [200, 250, 350, 450, 600], 18)  # fmt: skip
-        open_mouth = bandpass(mouth, sample_rate, 350, 2200)
-        return open_mouth * strike(n, sample_rate, 0.02, 0.08)
+        n = int((burst_s * rng.uniform(0.8, 1.25) + 0.06) * sample_rate)
+        top = rng.uniform(1.05, 1.5)
+        f0 = (
+            pitch_hz
+            * rng.uniform(0.88, 1.12)
+            * contour(n, 0.6, top, 0.95 * top, 0.85, 0.6, 0.5)
+        )
+        harsh = rough * rng.uniform(0.5, 1.4)
+        call = voice(rng, f0, sample_rate, 0.3 + harsh, harsh)
+        jaw = np.array([0.6, 1.3, 1.5, 1.1, 0.75, 0.6]) * rng.uniform(0.9, 1.1)
+        mouth = throat(lowpass(call, sample_rate, fall_hz, order=1), sample_rate,
+                       [nasal_hz, tract[0] * jaw, 0.9 * tract[1] * jaw**0.3, *tract[2:]],
+                       [120, 220, 260, 350, 450, 600, 700], 17)  # fmt: skip
+        puff = lowpass(noise(rng, n, sample_rate), sample_rate, 1.5 * tract[0], order=1)
+        mouth = mouth / mouth.std() + rng.uniform(0.05, 0.4) * puff * strike(
+            n, sample_rate, 0.004, 0.02
+        )
+        body = highpass(
+            lowpass(mouth, sample_rate, 3.0 * tract[0]), sample_rate, 0.6 * nasal_hz
+        )
+        level = swell(n, sample_rate, rng.uniform(0.012, 0.04), 0.6 * n / sample_rate)
+        return body * level**1.5 * rng.uniform(0.5, 1.0)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.36, 0.6), (1, 4), (0.1, 0.9))
+    gap_s = rng.uniform(0.24, 0.6)
+    gaps, row = (0.85 * gap_s, 1.3 * gap_s), int(rng.integers(1, 5))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, gaps, (row, row + 3), (0.0, 0.8))
 
 
 @sound("Meow")
 def meow(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Long voiced calls whose mouth opens and closes."""
-    pitch_hz = rng.uniform(450, 750)
-    tract = tract_hz(rng.uniform(0.065, 0.09), 4)
+    """Voiced calls whose mouth opens from a hummed m over a bright ee to a dark ow."""
+    pitch_hz = rng.uniform(380, 700)
+    tract = tract_hz(rng.uniform(0.065, 0.09), 5)
+    peak = rng.uniform(0.2, 0.6)
 
     def one() -> Floats:
-        n = int(rng.uniform(0.5, 1.1) * sample_rate)
-        shape = contour(n, rng.uniform(0.75, 0.9), 1.1, 1.2, 1.1, rng.uniform(0.65, 0.9))
-        f0 = pitch_hz * rng.uniform(0.9, 1.1) * shape
-        opening = np.array([0.55, 1.0, 1.35, 1.25, 0.9, 0.55])
-        tongue = np.array([0.95, 0.9, 0.8, 0.72, 0.65, 0.55])
-        call = voice(rng, f0, sample_rate, 0.05, rng.uniform(0.0, 0.04))
+        n = int(rng.uniform(0.45, 1.2) * sample_rate)
+        at = np.array([0, 0.15, peak, 0.5 + 0.5 * peak, 1.0])
+        shape = np.array([rng.uniform(0.75, 0.95), 1.05, 1.2, 1.05, rng.uniform(0.6, 0.85)])
+        f0 = pitch_hz * rng.uniform(0.9, 1.1) * np.interp(np.linspace(0, 1, n), at, shape)
+        quaver = np.sin(2 * np.pi * rng.uniform(5, 9) * np.arange(n) / sample_rate)
+        f0 *= 1 + rng.uniform(0.0, 0.02) * quaver
+        opening = np.array([0.45, 0.8, 1.2, 1.35, 1.1, 0.75, 0.5])
+        tongue = np.array([0.9, 1.05, 1.0, 0.85, 0.7, 0.6, 0.55])
+        call = voice(rng, f0, sample_rate, rng.uniform(0.03, 0.15), rng.uniform(0.0, 0.08))
         mouth = throat(
-            call,
+            lowpass(call, sample_rate, 1800, order=1),
             sample_rate,
             [tract[0] * opening, tract[1] * tongue, *tract[2:]],
-            [250, 300, 500, 700],
+            [200, 280, 450, 600, 800],
             20,
         )
-        return lowpass(mouth, sample_rate, 5000, order=1) * swell(n, sample_rate, 0.1, 0.3)
+        hum = lowpass(call, sample_rate, 900)
+        mixed = mouth * contour(n, 0.1, 0.7, 1, 1, 0.8, 0.4, 0.1) + 0.5 * hum
+        return lowpass(mixed, sample_rate, 6000, order=1) * swell(n, sample_rate, 0.08, 0.25)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.9, 1.7))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (0.9, 1.9))
 
 
 @sound("Moo")
 def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Long calls that begin hummed through the nose and open into a blare."""
-    pitch_hz = rng.uniform(95, 180)
-    tract = tract_hz(rng.uniform(0.42, 0.6), 8)
+    """Long calls that begin hummed through the nose and open into a blare.
+
+    Low calls with a shut mouth lie near 80 Hz, loud ones with an open mouth at twice that and
+    more, calves higher still; the pitch may leap where the mouth opens (Padilla de la Torre
+    et al., 2015, "Acoustic analysis of cattle mother-offspring contact calls"). Breath blows
+    through the same tract and the loud part is rough.
+    """
+    pitch_hz = rng.choice([rng.uniform(110, 160), rng.uniform(160, 300)], p=(0.35, 0.65))
+    size = rng.uniform(0.3, 0.45) * (160 / pitch_hz) ** 0.3
+    tract = tract_hz(size, 8)
+    leap = rng.choice([1.0, rng.uniform(1.15, 1.6)])
+    breath, rough = rng.uniform(0.08, 0.35), rng.uniform(0.0, 0.22)
+    dark_hz = rng.uniform(700, 1800)
 
     def one() -> Floats:
-        n = int(rng.uniform(1.1, 1.9) * sample_rate)
-        f0 = pitch_hz * contour(n, 0.7, 0.95, 1.1, 1.15, 1.05, 0.75)
-        f0 *= 1 + 0.012 * drift(rng, n, sample_rate, 8)
-        call = voice(rng, f0, sample_rate, 0.04, rng.uniform(0.0, 0.05))
-        opening = np.array([1.0, 1.0, 1.3, 1.6, 1.6, 1.2])
+        n = int(rng.uniform(0.9, 2.0) * sample_rate)
+        opens = rng.uniform(0.15, 0.5)
+        t = np.linspace(0, 1, n)
+        knots = [0, 0.6 * opens, opens, opens + 0.08, 0.8, 0.93, 1.0]
+        rise = [0.75, 0.9, 1.0, 1.05 * leap, 1.1 * leap, 0.95 * leap, 0.7]
+        f0 = pitch_hz * rng.uniform(0.93, 1.07) * np.interp(t, knots, rise)
+        f0 *= 1 + 0.02 * drift(rng, n, sample_rate, 7)
+        wild = contour(n, 0.2, 0.6, 1.0, rng.uniform(0.3, 1.0), 1.0)
+        call = voice(rng, f0, sample_rate, breath, 0.02)
+        if rough > 0.05:
+            call += wild * (voice(rng, f0, sample_rate, breath, rough) - call)
+        call = lowpass(call, sample_rate, dark_hz, order=1)
+        opening = np.interp(np.linspace(0, 1, 12), knots, [0.8, 0.8, 1.0, 1.4, 1.5, 1.2, 0.8])
         blare = throat(
             call,
             sample_rate,
             [tract[0] * opening, tract[1] * opening**0.5, *tract[2:]],
-            [80, 90, 100, 120, 150, 180, 220, 260],
-            18,
+            [60, 80, 100, 130, 170, 210, 260, 320],
+            17,
         )
-        hum = lowpass(call, sample_rate, 350)
-        mouth = contour(n, 0, 0.05, 0.5, 1, 1, 0.7, 0.2)
-        return (lowpass(blare, sample_rate, 2500, order=1) * mouth + 0.8 * hum) * swell(
-            n, sample_rate, 0.2, 0.3
-        )
+        hum = throat(lowpass(call, sample_rate, 500), sample_rate, [240, 1000], [80, 200], 12)
+        mouth = np.interp(t, knots, [0.02, 0.08, 0.4, 0.9, 1.0, 0.6, 0.15])
+        blare = lowpass(blare, sample_rate, 1300, order=1)
+        mixed = blare / blare.std() * mouth + rng.uniform(0.1, 0.35) * hum / hum.std()
+        mixed = highpass(mixed, sample_rate, 1.1 * pitch_hz)
+        return mixed * swell(n, sample_rate, 0.15, 0.25)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (1.7, 2.6))
+    return repeated(one, rng, n_samples, sample_rate, 0.5, (1.4, 2.8))
 
 
 @sound("Bleat")
@@ -233,43 +282,98 @@ def croak(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Hoot")
 def hoot(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """An owl: breathy low whistles, one long, some short ones that shake, a pause."""
-    pitch_hz = rng.uniform(260, 420)
+    """An owl: low tones, nearly pure, that swell up softly and sag, in a pattern of its kind.
 
-    def one() -> Floats:
-        n = int(rng.choice([rng.uniform(0.16, 0.26), rng.uniform(0.45, 0.7)]) * sample_rate)
-        sway = np.sin(2 * np.pi * rng.uniform(7, 10) * np.arange(n) / sample_rate)
-        f0 = pitch_hz * contour(n, 0.9, 1.03, 1.02, 1.0, 0.9) * (1 + 0.012 * sway)
-        tone = partials(f0, sample_rate, [1.0, 0.10, 0.05, 0.02, 0.01])
-        breath = noise(rng, n, sample_rate, [(200, -12), (500, 0), (3000, -14), (9000, -35)])
-        return (tone * (1 + 0.1 * sway) + 0.03 * breath) * swell(n, sample_rate, 0.06, 0.1)
+    A few even notes, or a long one and a shaken one, repeated after a pause. The throat, closed
+    but for a puff of air, lets little but the lowest partial out (Riede et al., 2016,
+    "Coos, booms, and hoots").
+    """
+    pitch_hz = rng.uniform(260, 560)
+    second, third = 10 ** (rng.uniform(-28, -12, 2) / 20)
+    airy = rng.uniform(0.02, 0.06)
+    sag = rng.uniform(0.65, 0.85)
+    patterns: list[list[tuple[float, float]]] = [
+        [(0.0, 0.35), (0.55, 0.14), (0.78, 0.3), (1.4, 0.35), (2.0, 0.35)],
+        [(0.0, 0.7), (1.5, 0.2), (1.85, 1.0)],
+        [(0.0, 0.25), (0.45, 0.25), (0.9, 0.2), (1.2, 0.55)],
+        [(0.0, 0.45)],
+    ]
+    pattern = patterns[rng.integers(len(patterns))]
+    tempo = rng.uniform(0.85, 1.2)
 
-    return repeated(one, rng, n_samples, sample_rate, 0.6, (0.4, 0.8), (3, 5), (0.2, 1.0))
+    def note(length_s: float) -> Floats:
+        n = int(length_s * tempo * rng.uniform(0.92, 1.08) * sample_rate)
+        rate_hz, depth = (rng.uniform(9, 13), 0.45) if length_s > 0.9 else (5.5, 0.05)
+        shake = np.sin(2 * np.pi * rate_hz * np.arange(n) / sample_rate)
+        f0 = pitch_hz * rng.uniform(0.98, 1.02) * contour(n, 0.72, 0.95, 1.02, 1.0, 0.95, sag)
+        f0 *= 1 + 0.006 * shake + 0.004 * drift(rng, n, sample_rate, 25)
+        tone = partials(f0, sample_rate, [1.0, second, third, 0.3 * third])
+        band = [(0.4 * pitch_hz, -25), (pitch_hz, 0), (2.5 * pitch_hz, -10), (6000, -32)]
+        breath = noise(rng, n, sample_rate, [(float(f), float(g)) for f, g in band])
+        level = swell(n, sample_rate, 0.35 * n / sample_rate, 0.5 * n / sample_rate)
+        return (tone * (1 + depth * shake) / (1 + depth) + airy * breath) * level
+
+    times, notes, time_s = [], [], rng.uniform(0.0, 0.6)
+    duration_s = n_samples / sample_rate
+    while time_s < duration_s - 0.2:
+        loud = rng.uniform(0.5, 1)
+        for late_s, length_s in pattern:
+            if time_s + tempo * late_s < duration_s - 0.1:
+                times.append(time_s + tempo * late_s)
+                notes.append(loud * rng.uniform(0.75, 1) * note(length_s))
+        time_s += tempo * sum(pattern[-1]) + rng.uniform(0.35, 1.2)
+    return place(n_samples, sample_rate, times, notes)
 
 
 @sound("Clip-clop")
 def clip_clop(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Hooves on stone, at a walk or a trot: hollow knocks with a scrape of grit."""
-    hollow_hz = rng.uniform(450, 800)
-    step_s = rng.uniform(0.26, 0.4)
+    """Hooves on a hard road in the beat of a gait: hollow knocks of two heights, iron, grit.
+
+    A walk has four even beats a stride, a trot two, a canter three and a pause. The hollow
+    under the hoof rings low and short, the shoe clinks, the toe scrapes when it leaves.
+    """
+    hollow_hz = rng.uniform(380, 900)
+    stride_s, beats = (
+        (rng.uniform(1.0, 1.3), (0.0, 0.26, 0.5, 0.76)),
+        (rng.uniform(0.62, 0.8), (0.0, 0.5)),
+        (rng.uniform(0.55, 0.7), (0.0, 0.25, 0.5)),
+    )[rng.integers(3)]
     n = int(0.12 * sample_rate)
-    hooves = [
-        modes(rng, hollow_hz * size, 5500, 14, 0.012, -5) for size in rng.uniform(0.8, 1.25, 4)
-    ]
+    iron, gritty = rng.uniform(0.03, 0.2), rng.uniform(0.1, 0.5)
+    heights = (1.0, rng.uniform(1.25, 1.6), rng.uniform(0.9, 1.1), rng.uniform(1.2, 1.5))
+    decay_s = rng.uniform(1.2, 3.0) / hollow_hz
+    hooves = [modes(rng, hollow_hz * high, 6500, 16, decay_s, -3.5) for high in heights]
+    shoes = [modes(rng, rng.uniform(1800, 3200), 9000, 6, 0.012, -2) for _ in heights]
+    grit_db = [(900, -16), (rng.uniform(2500, 5000), 0), (11000, -12)]
 
-    def one(hoof: list[tuple[float, float, float]]) -> Floats:
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.002)
-        grit = noise(rng, n, sample_rate, [(1500, -15), (4000, 0), (9000, -10)])
-        knock = resonate(hit, sample_rate, hoof)
-        return knock / np.abs(knock).max() + 0.06 * grit * strike(n, sample_rate, 0.004, 0.015)
+    def one(hoof: int) -> Floats:
+        contact_s = rng.uniform(0.0006, 0.003)
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, contact_s)
+        bent = rng.uniform(0.88, 1.12)
+        knock = resonate(hit, sample_rate, [(f * bent, d, g) for f, d, g in hooves[hoof]])
+        clink = resonate(hit, sample_rate, shoes[hoof])
+        sand = noise(rng, n, sample_rate, grit_db)
+        late_s = rng.uniform(0.01, 0.045)
+        grit = 0.4 * strike(n, sample_rate, 0.002, 0.01) + strike(n, sample_rate, late_s, 0.012)
+        return (
+            knock / np.abs(knock).max()
+            + iron * rng.uniform(0.2, 1.5) * clink / np.abs(clink).max()
+            + 0.25 * gritty * rng.uniform(0.2, 1.5) * sand * grit
+        )
 
-    walk = onsets(rng, n_samples / sample_rate, (0.95 * step_s, 1.05 * step_s))
-    pairs = [time for time in walk[::2] if time < n_samples / sample_rate - step_s]
-    pairs = sorted(pairs + [time + rng.uniform(0.42, 0.5) * 2 * step_s for time in pairs])
-    pairs = [time for time in pairs if time < n_samples / sample_rate]
+    times, time_s, duration_s = [], rng.uniform(0.0, 0.4), n_samples / sample_rate
+    picks = []
+    while time_s < duration_s:
+        for hoof, beat in enumerate(beats):
+            at_s = time_s + beat * stride_s + rng.normal(0, 0.012)
+            if 0 <= at_s < duration_s:
+                times.append(at_s)
+                picks.append(hoof)
+        time_s += stride_s * rng.uniform(0.95, 1.06)
+    weights = rng.uniform(0.5, 1.0, 4)
     return place(
         n_samples,
         sample_rate,
-        pairs,
-        (one(hooves[i % 4]) * rng.uniform(0.5, 1) for i in range(len(pairs))),
+        times,
+        (one(hoof) * weights[hoof] * rng.uniform(0.55, 1.1) for hoof in picks),
     )

@@ -10,6 +10,7 @@ from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     bandpass,
     contour,
+    highpass,
     modes,
     resonate,
     strike,
@@ -39,26 +40,44 @@ def knock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Typing")
 def typing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Keys that click, hit the board and spring back, in words."""
-    board = modes(rng, rng.uniform(500, 1000), 9000, 16, 0.003, 1)
-    n = int(0.04 * sample_rate)
+    """Keys of plastic that hit the board and spring back, in words.
+
+    A press is a faint touch, the bottom of the key's travel and, later, its return; the large
+    keys are lower, and every finger strikes with a force of its own.
+    """
+    board = modes(rng, rng.uniform(250, 500), 3500, 10, 0.006, -1)
+    click_hz = rng.uniform(1800, 4500)
+    thud, clicky = rng.uniform(0.15, 0.6), rng.uniform(0.4, 1.0)
+    n = int(0.05 * sample_rate)
     keys = []
-    for _ in range(12):
-        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0003, 0.0012)
-        tuned = rng.uniform(0.85, 1.2)
-        thock = resonate(hit, sample_rate, [(f * tuned, d, g) for f, d, g in board])
-        keys.append(thock / np.abs(thock).max() + 0.4 * hit / np.abs(hit).max())
+    for _ in range(24):
+        hit = noise(rng, n, sample_rate) * strike(
+            n, sample_rate, 0.0003, rng.uniform(0.001, 0.003)
+        )
+        centre_hz = click_hz * rng.lognormal(0, 0.25)
+        tap = resonate(
+            highpass(hit, sample_rate, 700),
+            sample_rate,
+            [
+                (centre_hz, rng.uniform(2, 5) / centre_hz, 1.0),
+                (1.9 * centre_hz, 0.0005, clicky),
+            ],
+        )
+        low = resonate(
+            hit, sample_rate, [(f * rng.uniform(0.9, 1.1), d, g) for f, d, g in board]
+        )
+        keys.append(tap / np.abs(tap).max() + thud * low / np.abs(low).max())
     duration_s = n_samples / sample_rate
-    presses = onsets(rng, duration_s, (0.07, 0.2), (3, 12), (0.1, 0.6))
-    touches = [max(time - rng.uniform(0.01, 0.02), 0.0) for time in presses]
-    releases = [time + rng.uniform(0.05, 0.09) for time in presses]
+    presses = onsets(rng, duration_s, (0.07, rng.uniform(0.14, 0.24)), (3, 14), (0.05, 0.6))
+    touches = [max(time - rng.uniform(0.01, 0.025), 0.0) for time in presses]
+    releases = [time + rng.uniform(0.05, 0.1) for time in presses]
     total = np.zeros(n_samples)
     for times, weakest, strongest in (
-        (presses, 0.4, 1),
-        (touches, 0.1, 0.3),
-        (releases, 0.15, 0.45),
+        (presses, 0.3, 1),
+        (touches, 0.05, 0.3),
+        (releases, 0.15, 0.6),
     ):
-        clicks = (keys[rng.integers(12)] * rng.uniform(weakest, strongest) for _ in times)
+        clicks = (keys[rng.integers(24)] * rng.uniform(weakest, strongest) for _ in times)
         total += place(n_samples, sample_rate, times, clicks)
     return total
 
@@ -70,12 +89,12 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     Each tick is three sounds within some milliseconds, of which the last is the strongest.
     """
     n = int(0.12 * sample_rate)
-    case = modes(rng, rng.uniform(700, 1300), 11000, 12, 0.012, 1)
-    bright_hz = rng.uniform(2500, 5500)
+    case = modes(rng, rng.uniform(250, 900), 7000, 14, rng.uniform(0.006, 0.02), -1)
+    bright_hz = rng.uniform(900, 4000)
     tail = rng.uniform(0.05, 0.2)
 
     def one(size: float) -> Floats:
-        spectrum = [(300, -24), (bright_hz / 2, -8), (bright_hz, 0), (12000, -10)]
+        spectrum = [(200, -24), (bright_hz / 2, -8), (bright_hz, 0), (12000, -18)]
         grain = noise(rng, n, sample_rate, spectrum)
         level = tail * strike(n, sample_rate, 0.002, 0.02)
         delays = np.cumsum([0, *rng.uniform(0.004, 0.015, 2)]) * sample_rate
@@ -84,7 +103,7 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             level[late:] += peak * strike(n - late, sample_rate, 0.0004, 0.0025)
         hit = grain * level
         ring = resonate(hit, sample_rate, [(f * size, d, g) for f, d, g in case])
-        return hit / np.abs(hit).max() + rng.uniform(0.2, 0.6) * ring / np.abs(ring).max()
+        return hit / np.abs(hit).max() + rng.uniform(0.4, 1.2) * ring / np.abs(ring).max()
 
     pair = [one(1.0), rng.uniform(0.6, 1.0) * one(rng.uniform(0.7, 0.92))]
     period_s = rng.choice([0.2, 0.25, 0.4, 0.5]) * rng.uniform(0.97, 1.03)
@@ -94,7 +113,10 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Zipper (clothing)")
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Teeth closing one by one, ever faster, up or down; the cloth sounds along."""
+    """Teeth closing one by one, ever faster, up or down; the cloth sounds along.
+
+    All teeth snap the same way, so that their rate is heard as a rising buzz.
+    """
     metal = modes(rng, rng.uniform(1200, 2000), 13000, 14, 0.0012, 2)
     slowest_hz = rng.uniform(90, 150)
 
@@ -102,12 +124,12 @@ def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         n = int(rng.uniform(0.35, 0.8) * sample_rate)
         rate = slowest_hz * np.geomspace(1.0, rng.uniform(2.5, 5), n)
         rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
-        teeth = 0.05 * noise(rng, n, sample_rate)
+        teeth = 0.03 * noise(rng, n, sample_rate)
         at = train(rate, sample_rate)
-        teeth[at] += rng.choice((-1, 1), len(at)) * rng.uniform(0.6, 1.0, len(at))
+        teeth[at] += rng.uniform(0.5, 1.0, len(at))
         scrape = resonate(teeth, sample_rate, metal)
         cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
-        run = (scrape / scrape.std() + 0.3 * cloth) * contour(n, 0.5, 1)
+        run = (scrape / scrape.std() + rng.uniform(0.05, 0.3) * cloth) * contour(n, 0.5, 1)
         return (run * swell(n, sample_rate, 0.04, 0.03))[:: rng.choice([-1, 1])]
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (0.9, 1.4), (1, 4), (0.0, 0.5))
@@ -138,15 +160,48 @@ def glass(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Frying (food)")
 def frying(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Fat that sizzles: a hiss made of countless tiny bursts, and spits of larger ones."""
-    fine = pulses(rng, rng.uniform(2500, 6000) * np.ones(n_samples), sample_rate, 9)
-    pan_hz = rng.uniform(3500, 6500)
-    sizzle = resonate(fine, sample_rate, [(pan_hz, 0.0003, 1.0), (2 * pan_hz, 0.0002, 1.0)])
-    spits = resonate(
-        pulses(rng, rng.uniform(15, 50) * np.ones(n_samples), sample_rate, 6),
+    """Steam that bursts through fat: crackles of all sizes, so dense that the least are a hiss.
+
+    Every bubble is a click of a fraction of a millisecond with a colour of its own; large spits
+    come in flurries and now and then something wet is put in. No two pans hiss alike.
+    """
+    colour_hz = rng.uniform(2500, 6500)
+    n = int(0.012 * sample_rate)
+    grains = []
+    for _ in range(64):
+        centre_hz = float(np.clip(colour_hz * rng.lognormal(0, 0.45), 700, 12_000))
+        hit = noise(rng, n, sample_rate) * strike(
+            n, sample_rate, 0.00015, rng.uniform(0.0002, 0.0009)
+        )
+        grain = resonate(
+            hit, sample_rate, [(centre_hz, rng.uniform(0.8, 2.5) / centre_hz, 1.0)]
+        )
+        grains.append(grain / np.abs(grain).max())
+    wet = contour(n_samples, *rng.uniform(0.5, 1.0, 4))
+    if rng.random() < 0.4:
+        lap_s = rng.uniform(2, 6)
+        since = (np.arange(n_samples) / sample_rate + rng.uniform(0, lap_s)) % lap_s
+        wet *= 0.5 + np.minimum(since / 0.05, 1) * np.exp(-since / 1.2)
+    rate_hz = np.exp(rng.uniform(np.log(150), np.log(700)))
+    flurry = wet * (1 + 0.6 * drift(rng, n_samples, sample_rate, 9))
+    at = np.flatnonzero(rng.random(n_samples) < rate_hz * flurry / sample_rate)
+    loudness = rng.pareto(rng.uniform(1.6, 2.6), len(at)).clip(0.02, 12)
+    crackle = place(
+        n_samples,
         sample_rate,
-        [(0.4 * pan_hz, 0.001, 1.0), (1.3 * pan_hz, 0.0006, 1.0)],
+        at / sample_rate,
+        (grains[i] * x for i, x in zip(rng.integers(64, size=len(at)), loudness, strict=True)),
     )
-    hiss = bandpass(noise(rng, n_samples, sample_rate), sample_rate, 1500, 13000)
-    mix = sizzle / sizzle.std() + 0.7 * hiss + rng.uniform(0.3, 0.8) * spits / spits.std()
-    return mix * (1 + 0.15 * drift(rng, n_samples, sample_rate, 3))
+    crackle = highpass(crackle, sample_rate, 900, order=1)
+    fine = pulses(rng, 6000 * wet, sample_rate, 10)
+    low_hz, high_hz = rng.uniform(1200, 2500), rng.uniform(8000, 12_500)
+    hiss = bandpass(fine, sample_rate, low_hz, high_hz)
+    spectrum = [
+        (200, -20),
+        (0.5 * colour_hz, -6),
+        (colour_hz, 0),
+        (15_000, rng.uniform(-16, -6)),
+    ]
+    steam = noise(rng, n_samples, sample_rate, spectrum) * wet
+    mix = rng.uniform(0.5, 1.2) * crackle / crackle.std()
+    return mix + 0.6 * hiss / hiss.std() + rng.uniform(0.3, 0.8) * steam

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from st_audioqa.events.synth.catalogue import sound
-from st_audioqa.events.synth.rhythm import onsets, repeated
+from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     contour,
     highpass,
@@ -17,7 +18,7 @@ from st_audioqa.events.synth.shaping import (
     swell,
     throat,
 )
-from st_audioqa.events.synth.sources import drift, noise, partials, phase, saw
+from st_audioqa.events.synth.sources import drift, noise, partials, phase, pulses, saw
 from st_audioqa.events.synth.voices import voice
 
 Floats = NDArray[np.float64]
@@ -243,87 +244,136 @@ def snoring(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Clapping")
 def clapping(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """One person's claps: short bursts coloured by the hollow of the hands."""
-    period_s = rng.uniform(0.2, 0.4)
-    hollow_hz = rng.uniform(700, 1500)
-    gap_s = (0.92 * period_s, 1.08 * period_s)
-    return repeated(
-        lambda: _clap(rng, hollow_hz, sample_rate),
-        rng, n_samples, sample_rate, 0.5, gap_s, (6, 20), (0.0, 0.6),
+    """One or a few people clapping to a beat: no two claps alike, hands flat or hollow."""
+    period_s = rng.uniform(0.19, 0.5)
+    people = int(rng.choice([1, 1, 2, 4]))
+    hollow = rng.uniform(750, 2300, people)
+    gaps = (0.9 * period_s, 1.1 * period_s)
+    return np.asarray(
+        sum(
+            repeated(
+                lambda hollow_hz=hollow_hz: _clap(rng, hollow_hz, sample_rate),
+                rng, n_samples, sample_rate, 0.35, gaps, (6, 20), (0.0, 0.6),
+            )
+            for hollow_hz in hollow
+        )
     )  # fmt: skip
 
 
 def _clap(rng: Rng, hollow_hz: float, sample_rate: int) -> Floats:
-    """Peak of about 1; a broad peak where the hands close a hollow (Repp, 1987)."""
-    n = int(0.1 * sample_rate)
-    centre_hz = hollow_hz * rng.uniform(0.9, 1.1)
-    spectrum = [
-        (150, -22.0),
-        (centre_hz / 2, -10.0),
-        (centre_hz, 0.0),
-        (2.3 * centre_hz, -3.0),
-        (6000, -12.0),
-        (13000, -26.0),
-    ]
-    air = noise(rng, n, sample_rate, spectrum)
-    clap = air * (
-        strike(n, sample_rate, 0.0006, 0.004) + 0.12 * strike(n, sample_rate, 0.004, 0.018)
+    """Peak of about 1: skin meets skin within some milliseconds, the hollow between rings.
+
+    A resonance of 0.7 to 2 kHz in hollow hands, higher and duller in flat ones; fingers and
+    palms meet one after the other (Repp, 1987; Peltola et al., 2007, "Synthesis of hand
+    clapping sounds").
+    """
+    n = int(0.07 * sample_rate)
+    contact_s = rng.uniform(0.001, 0.0035)
+    level = strike(n, sample_rate, rng.uniform(0.0003, 0.0015), contact_s)
+    late = int(rng.uniform(0.002, 0.009) * sample_rate)
+    level[late:] += rng.uniform(0.1, 0.7) * strike(n - late, sample_rate, 0.0005, contact_s)
+    level += 0.06 * strike(n, sample_rate, 0.003, 0.012)
+    skin = noise(rng, n, sample_rate) * level
+    centre_hz = hollow_hz * rng.lognormal(0, 0.12)
+    rings = rng.uniform(0.4, 1.3)
+    hollow = resonate(
+        highpass(skin, sample_rate, 400, order=1),
+        sample_rate,
+        [
+            (centre_hz, rings / centre_hz, 1.0),
+            (centre_hz * rng.uniform(1.9, 2.7), 0.5 / centre_hz, rng.uniform(0.4, 1.0)),
+            (rng.uniform(4000, 7000), 0.0001, rng.uniform(0.3, 0.8)),
+        ],
     )
-    return np.asarray(clap / np.abs(clap).max())
+    return np.asarray(hollow / np.abs(hollow).max())
 
 
 @sound("Applause")
 def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A crowd: each of many people claps at a pace of their own; the far ones blur."""
-    n_people = int(rng.integers(30, 70))
+    """A crowd: each of many people claps with hands and at a pace of their own.
+
+    People stand all over the hall, so that few are near and loud, and most are far, dull and
+    smeared by echoes; they join and tire at different times.
+    """
     duration_s = n_samples / sample_rate
-    total = np.zeros(n_samples)
+    n_people = int(np.exp(rng.uniform(np.log(30), np.log(120))))
+    hall_s = rng.uniform(0.02, 0.06)
+    n = int(0.07 * sample_rate)
+    echo = noise(rng, 2 * n, sample_rate, [(200, -6), (1200, 0), (5000, -9), (14_000, -22)])
+    echo *= strike(2 * n, sample_rate, 0.004, hall_s)
+    times: list[float] = []
+    claps: list[Floats] = []
+    nearest = rng.uniform(0.15, 0.5)
     for _ in range(n_people):
-        period_s = rng.uniform(0.2, 0.34)
-        clap = _clap(rng, rng.uniform(700, 2000), sample_rate) * rng.lognormal(-0.7, 0.7)
-        times = rng.uniform(0, period_s) + np.arange(0, duration_s - 0.6, period_s)
-        times += rng.normal(0, 0.012, len(times)).clip(-0.1, 0.1) + 0.1
-        for at in (times * sample_rate).astype(np.int64):
-            total[at : at + len(clap)] += clap[: n_samples - at]
-    crowd = noise(
-        rng,
-        n_samples,
-        sample_rate,
-        [(200, -18), (900, -3), (2200, 0), (5000, -8), (14000, -25)],
+        hollow_hz = rng.uniform(800, 2800)
+        size = nearest / np.sqrt(rng.uniform(nearest**2, 1))
+        own = [size * _clap(rng, hollow_hz, sample_rate) for _ in range(3)]
+        period_s = rng.uniform(0.19, 0.36)
+        gaps_s = period_s * rng.normal(1, 0.07, int(1.3 * duration_s / period_s)).clip(0.6, 1.5)
+        begin_s, tired_s = rng.uniform(-period_s, 1.5) ** 3, duration_s - rng.exponential(0.5)
+        mine = begin_s + np.cumsum(gaps_s)
+        mine = mine[(mine >= 0) & (mine < min(tired_s, duration_s))]
+        times += mine.tolist()
+        claps += [own[i] for i in rng.integers(3, size=len(mine))]
+    loud = rng.uniform(0.5, 1.0, len(times))
+    near = place(
+        n_samples, sample_rate, times, (c * x for c, x in zip(claps, loud, strict=True))
     )
-    crowd *= total.std() * rng.uniform(0.5, 1.0)
-    swelling = 1 + 0.25 * drift(rng, n_samples, sample_rate, 0.5)
-    return (total + crowd) * swelling
+    # Far people: so many claps that only their echoes are heard, still grainy.
+    density = np.full(n_samples, 4.0 * n_people) * contour(n_samples, 0.4, 1, 1, 1, 0.6)
+    far = signal.oaconvolve(pulses(rng, density, sample_rate, 6), echo)[:n_samples]
+    blur = signal.oaconvolve(near, echo)[:n_samples]
+    return (
+        near / near.std()
+        + rng.uniform(0.1, 0.4) * blur / blur.std()
+        + rng.uniform(0.15, 0.6) * far / far.std()
+    )
 
 
 @sound("Walk, footsteps")
 def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Heel, then sole, of shoes on a floor: two soft knocks, a scuff, cloth between the steps."""
-    step_s = rng.uniform(0.45, 0.68)
-    n = int(0.34 * sample_rate)
-    floor = modes(rng, rng.uniform(100, 220), 4500, 24, 0.014, -2.5)
-    sole = [(300, -24), (rng.uniform(1200, 3000), 0), (6000, -6), (13000, -22)]
+    """Heel, then sole: knocks on a floor, or the crunch of gravel, snow or leaves.
+
+    On a hard floor the heel excites the floor's modes and the sole scuffs; loose ground is many
+    grains that give way while the weight rolls over it (Cook, 2002, "Modeling Bill's gait").
+    """
+    step_s = rng.uniform(0.42, 0.68)
+    n = int(0.36 * sample_rate)
+    floor = modes(rng, rng.uniform(140, 330), 6000, 24, rng.uniform(0.005, 0.014), -1.5)
+    sole = [(300, -24), (rng.uniform(1200, 3500), 0), (6000, -6), (13_000, -22)]
     hardness = rng.uniform(0.3, 1.0)
+    crunch = rng.choice([0.0, rng.uniform(0.2, 1.5)], p=(0.4, 0.6))
+    grain_hz = rng.uniform(1200, 5000)
+    grains = modes(rng, 0.5 * grain_hz, 2.5 * grain_hz, 8, 0.0008, 0)
 
     def tread(contact_s: float) -> Floats:
         hit = noise(rng, n, sample_rate) * strike(n, sample_rate, contact_s, 2 * contact_s)
         struck = resonate(hit, sample_rate, floor)
-        return struck / np.abs(struck).max() + 0.25 * hardness * hit / np.abs(hit).max()
+        click = highpass(hit, sample_rate, 800)
+        return struck / np.abs(struck).max() + 0.8 * hardness * click / np.abs(click).max()
 
     def one() -> Floats:
-        late = int(rng.uniform(0.05, 0.11) * sample_rate)
-        step = tread(0.0012 / hardness)
-        step[late:] += rng.uniform(0.25, 0.7) * tread(0.0025)[: n - late]
-        scuff = noise(rng, n, sample_rate, sole) * strike(n, sample_rate, 0.05, 0.04)
-        return step + rng.uniform(0.03, 0.12) * scuff
+        late = int(rng.uniform(0.07, 0.14) * sample_rate)
+        step = rng.uniform(0.6, 1.0) * tread(rng.uniform(0.0008, 0.0015) / hardness)
+        step[late:] += rng.uniform(0.15, 0.6) * tread(0.003)[: n - late]
+        scuff = noise(rng, n, sample_rate, sole) * strike(n, sample_rate, 0.07, 0.05)
+        step = step / (1 + 2 * crunch) + rng.uniform(0.03, 0.2) * scuff
+        if crunch:
+            weight = strike(n, sample_rate, 0.03, 0.06)
+            weight[late:] += 0.8 * strike(n - late, sample_rate, 0.06, 0.05)
+            loose = resonate(
+                pulses(rng, 2500 * weight + 1e-3, sample_rate, 10), sample_rate, grains
+            )
+            step += crunch * 0.12 * loose * weight / max(loose.std(), 1e-9)
+        return step
 
     gap_s = (0.92 * step_s, 1.08 * step_s)
-    steps = repeated(one, rng, n_samples, sample_rate, 0.55, gap_s, (8, 20), (0.0, 0.4))
+    steps = repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (8, 20), (0.0, 0.4))
     cloth = noise(
-        rng, n_samples, sample_rate, [(200, -12), (1500, 0), (5000, -8), (12000, -25)]
+        rng, n_samples, sample_rate, [(200, -12), (1500, 0), (5000, -8), (12_000, -25)]
     )
     sway = 1 + 0.8 * np.cos(np.arange(n_samples) * (2 * np.pi / step_s / sample_rate))
-    return steps + rng.uniform(0.003, 0.01) * cloth * sway
+    return steps + rng.uniform(0.003, 0.012) * cloth * sway
 
 
 @sound("Whistling")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from st_audioqa.events.synth.catalogue import sound
 from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
+    bandpass,
     contour,
     highpass,
     lowpass,
@@ -24,41 +25,62 @@ Rng = np.random.Generator
 
 @sound("Engine")
 def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """A four-stroke engine of several cylinders that idles and is revved up now and then.
+    """A four-stroke engine that idles, runs steadily or is revved up.
 
-    A cylinder fires every second turn: a pulse of gas and noise into the exhaust, a pipe open
-    at one end whose resonances are odd multiples of a quarter wave; no two cylinders are quite
-    alike, which leaves the half orders of the turning in the sound (Baldan et al., 2015,
-    "Physically informed car engine sound synthesis").
+    A cylinder fires every second turn: a pulse of gas into pipe and muffler, whose resonances
+    colour it. No two cylinders are alike and no cycle is like the last, least of all when
+    idling, which leaves half orders and a flutter in the sound; a wider throttle lets more high
+    partials and rushing air through (Baldan et al., 2015, "Physically informed car engine sound
+    synthesis"; Heywood, 1988, on cycle-to-cycle variation). Diesels knock.
     """
-    cylinders = int(rng.choice([3, 4, 6]))
-    idle_hz = rng.uniform(12, 16)  # turns per second
-    revs = onsets(rng, n_samples / sample_rate, (1.6, 3.8))
-    n = int(1.6 * sample_rate)
-    push = place(n_samples, sample_rate, revs, (swell(n, sample_rate, 0.5, 1.0) for _ in revs))
-    push *= rng.uniform(0.3, 1.0)
-    speed = idle_hz * (1 + 2.2 * push + 0.03 * drift(rng, n_samples, sample_rate, 6))
+    cylinders = int(rng.choice([2, 3, 4, 4, 6, 8]))
+    idle_hz = rng.uniform(13, 19) * (4 / cylinders) ** 0.3  # turns per second
+    manner = rng.integers(3)
+    if manner == 0:
+        push = 0.04 + 0.04 * drift(rng, n_samples, sample_rate, 0.7)
+    elif manner == 1:
+        push = rng.uniform(0.25, 0.8) + 0.12 * drift(rng, n_samples, sample_rate, 0.5)
+    else:
+        revs = onsets(rng, n_samples / sample_rate, (1.2, 3.0))
+        n = int(1.7 * sample_rate)
+        rises = (rng.uniform(0.4, 1) * swell(n, sample_rate, 0.45, 1.2) for _ in revs)
+        push = 0.05 + place(n_samples, sample_rate, revs, rises).clip(0, 1)
+    uneven = 0.02 + 0.03 / (1 + 8 * push)
+    speed = idle_hz * (1 + 2.8 * push + uneven * drift(rng, n_samples, sample_rate, 12))
     firing_hz = 0.5 * cylinders * speed
     at = train(firing_hz, sample_rate)
-    strength = rng.uniform(0.6, 1.0, cylinders)[np.arange(len(at)) % cylinders]
+    count = len(at)
+    at = np.clip(
+        at + rng.normal(0, 0.007, count) * sample_rate / firing_hz[at], 0, n_samples - 1
+    ).astype(np.int64)
+    own = rng.uniform(0.75, 1.0, cylinders)[np.arange(count) % cylinders]
+    strength = own * rng.normal(1, 0.08, count).clip(0.2, 1.6) * (0.5 + push[at])
     shots = np.zeros(n_samples)
-    shots[at] = strength * rng.uniform(0.8, 1.2, len(at))
-    gas = resonate(shots, sample_rate, [(90, 0.003, 1.0)])
-    blow = lowpass(shots, sample_rate, 60, order=1) * 60 * noise(rng, n_samples, sample_rate)
-    pipe_hz = rng.uniform(45, 75)
+    np.add.at(shots, at, strength)
+    # A blow-down of some milliseconds, then whatever pipe and muffler make of it.
+    pipe_hz = rng.uniform(70, 150)
     pipe = [
-        (pipe_hz * k * rng.uniform(0.95, 1.05), 0.012 / k**0.5, k**-0.25)
-        for k in (1, 3, 5, 7, 9, 13, 17, 25, 33)
+        (pipe_hz * k * rng.uniform(0.92, 1.08), rng.uniform(0.012, 0.025) / k**0.6, k**-0.15)
+        for k in (1, 2, 3, 5, 7, 9, 12, 17, 24)
     ]
-    exhaust = resonate(gas + 0.12 * blow, sample_rate, pipe)
-    valves = resonate(
-        shots * rng.uniform(0.3, 1, n_samples),
+    blow = lowpass(shots, sample_rate, rng.uniform(40, 90), order=1)
+    hiss = noise(rng, n_samples, sample_rate, [(80, -6), (400, 0), (2500, -10), (12_000, -34)])
+    gas = shots + rng.uniform(8, 20) * blow * hiss
+    exhaust = lowpass(resonate(gas, sample_rate, pipe), sample_rate, rng.uniform(500, 1600), 1)
+    block = modes(rng, rng.uniform(350, 900), 5500, 16, rng.uniform(0.002, 0.004), -2)
+    knock = resonate(
+        shots * rng.uniform(0.3, 1, n_samples) * noise(rng, n_samples, sample_rate),
         sample_rate,
-        modes(rng, 900, 7000, 10, 0.0012, 0),
+        block,
     )
-    rush = noise(rng, n_samples, sample_rate, [(100, 0), (800, -6), (4000, -16), (12000, -34)])
-    body = exhaust / exhaust.std() + 0.2 * valves / valves.std()
-    return (body + rush * (0.12 + 0.3 * push)) * (0.4 + push)
+    whirr = saw(speed * rng.uniform(5, 14), sample_rate) * (
+        1 + 0.3 * np.sin(phase(speed, sample_rate))
+    )
+    whirr = lowpass(whirr, sample_rate, 1500, order=1)
+    knocking = rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.7)])
+    body = exhaust / exhaust.std() + knocking * knock / knock.std()
+    loud = body + rng.uniform(0.02, 0.1) * whirr + rng.uniform(0.15, 0.5) * hiss * (0.4 + push)
+    return highpass(loud * (0.55 + 0.6 * push), sample_rate, rng.uniform(40, 110))
 
 
 @sound("Helicopter")
@@ -96,19 +118,28 @@ def helicopter(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Vacuum cleaner")
 def vacuum_cleaner(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Steady rushing air and a motor with its fan, higher when the nozzle sits tight."""
-    turn_hz = rng.uniform(180, 330)
-    tight = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.3, 0.9))
-    speed = turn_hz * (1 + 0.05 * tight)
-    motor = buzz(speed, sample_rate, 4)
-    fan = np.sin(phase(speed * rng.integers(7, 12), sample_rate))
-    peak_hz = rng.uniform(350, 900)
-    spectrum = [(80, -14.0), (peak_hz, 0.0), (4000, -4.0), (8000, -10.0), (15000, -24.0)]
+    """Rushing air and the whine of a quick motor and its fan, higher when the nozzle sits tight.
+
+    The motor turns some 300 to 550 times a second and slows with the load; its current hums at
+    twice the mains. The air of a housing is loudest below 1 kHz.
+    """
+    turn_hz = rng.uniform(230, 560)
+    mains_hz = rng.choice([100.0, 120.0])
+    tight = 0.5 + 0.5 * drift(rng, n_samples, sample_rate, rng.uniform(0.3, 1.2))
+    speed = turn_hz * (1 + rng.uniform(0.01, 0.07) * tight)
+    motor = saw(speed, sample_rate)
+    motor *= 1 + 0.3 * np.sin(2 * np.pi * mains_hz * np.arange(n_samples) / sample_rate)
+    fan = np.sin(phase(speed * rng.integers(6, 10), sample_rate))
+    body_hz = rng.uniform(250, 900)
+    fall_db = rng.uniform(-14, -6)
+    spectrum = [(80, -12), (body_hz, 0), (4 * body_hz, 0.5 * fall_db), (6000, fall_db),
+                (15_000, 2.2 * fall_db)]  # fmt: skip
     air = noise(rng, n_samples, sample_rate, spectrum)
-    hose = [(rng.uniform(250, 400), 0.004, 0.006), (rng.uniform(600, 1200), 0.002, 0.012)]
-    air = air + resonate(air, sample_rate, hose)
-    tones = rng.uniform(0.3, 0.6) * motor + rng.uniform(0.03, 0.15) * fan
-    return (air + tones) * (0.9 + 0.15 * tight)
+    housing = modes(rng, rng.uniform(200, 400), 6000, 9, 0.003, -1)
+    case = resonate(0.5 * motor + air, sample_rate, housing)
+    tones = rng.uniform(0.1, 0.35) * lowpass(motor, sample_rate, 1500, order=1)
+    tones += rng.uniform(0.03, 0.2) * fan
+    return (air + 0.6 * case / case.std() + tones) * (0.9 + 0.2 * tight)
 
 
 @sound("Drill")
@@ -169,33 +200,43 @@ def sawing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 
 @sound("Hammer")
 def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Steel on a nail in wood: a bright crack, a short clang and the thump of the board.
+    """Steel on a nail in wood, or on a piece of metal: contact, modes, rebounds.
 
-    The nail goes deeper, so that the pitch of its clang changes a little with every blow.
+    A harder blow is shorter and so brighter (Hertz's contact); the nail goes deeper, so that its
+    clang rises from blow to blow; the head may bounce. Wood is deep and soon damped, iron rings.
     """
-    steel = modes(rng, rng.uniform(900, 1800), 11000, 14, 0.016, 0)
-    board = modes(rng, rng.uniform(130, 260), 2500, 14, 0.02, -3)
-    ring, thump = rng.uniform(0.3, 0.8), rng.uniform(0.2, 0.6)
-    bright_hz = rng.uniform(2000, 4500)
-    spectrum = [(300, -20), (bright_hz / 2, -6), (bright_hz, 0), (12000, -10)]
-    blow_s = rng.uniform(0.32, 0.55)
-    n = int(0.35 * sample_rate)
+    metal = rng.random() < 0.3
+    if metal:
+        object_modes = modes(rng, rng.uniform(350, 1100), 9000, 18, rng.uniform(0.02, 0.07), 0)
+    else:
+        object_modes = modes(
+            rng, rng.uniform(140, 380), 5000, 22, rng.uniform(0.015, 0.035), -3
+        )
+    nail = modes(rng, rng.uniform(1500, 3200), 11000, 7, rng.uniform(0.008, 0.03), -2)
+    clang = rng.uniform(0.05, 0.4)
+    thump, bright_hz = rng.uniform(0.3, 0.8), rng.uniform(1500, 4500)
+    n = int(0.4 * sample_rate)
+    deeper = 1.0
 
     def one() -> Floats:
-        level = strike(n, sample_rate, 0.0003, 0.003) + 0.08 * strike(
-            n, sample_rate, 0.002, 0.02
-        )
-        late = int(rng.uniform(0.004, 0.02) * sample_rate)
-        level[late:] += 0.4 * strike(n - late, sample_rate, 0.0003, 0.002)
-        crack = noise(rng, n, sample_rate, spectrum) * level
-        depth = rng.uniform(0.96, 1.05)
-        clang = resonate(crack, sample_rate, [(f * depth, d, g) for f, d, g in steel])
-        body = resonate(crack, sample_rate, board)
-        return (
-            crack / np.abs(crack).max()
-            + ring * clang / np.abs(clang).max()
-            + thump * body / np.abs(body).max()
+        nonlocal deeper
+        deeper = deeper * rng.uniform(1.0, 1.05) if deeper < 1.25 else 1.0
+        force = rng.uniform(0.4, 1.0)
+        contact_s = rng.uniform(0.0008, 0.0022) / force
+        hit = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.3 * contact_s, contact_s)
+        if rng.random() < 0.35:
+            late = int(rng.uniform(0.035, 0.1) * sample_rate)
+            hit[late:] += rng.uniform(0.08, 0.3) * hit[: n - late]
+        bent = rng.uniform(0.97, 1.03)
+        body = resonate(hit, sample_rate, [(f * bent, d, g) for f, d, g in object_modes])
+        steel = resonate(hit, sample_rate, [(f * deeper, d, g) for f, d, g in nail])
+        crack = bandpass(hit, sample_rate, bright_hz / 3, (2.2 + force) * bright_hz)
+        return force * (
+            thump * body / np.abs(body).max()
+            + clang * rng.uniform(0.5, 1.3) * steel / np.abs(steel).max()
+            + rng.uniform(0.5, 1.0) * crack / np.abs(crack).max()
         )
 
-    gap_s = (0.9 * blow_s, 1.1 * blow_s)
-    return repeated(one, rng, n_samples, sample_rate, 0.5, gap_s, (3, 7), (0.3, 0.9))
+    blow_s = rng.uniform(0.28, 0.75)
+    gap_s = (0.85 * blow_s, 1.15 * blow_s)
+    return repeated(one, rng, n_samples, sample_rate, 0.6, gap_s, (3, 9), (0.2, 0.9))

@@ -12,6 +12,7 @@ from st_audioqa.events.synth.shaping import (
     formants,
     highpass,
     lowpass,
+    modes,
     resonate,
     strike,
     swell,
@@ -24,23 +25,65 @@ Rng = np.random.Generator
 
 @sound("Rain")
 def rain(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
-    """Drops too many to count over a broad hiss, single near ones standing out.
+    """Single near drops at random times on one kind of ground, over the rush of the far ones.
 
-    A drop is heard by the bubble it leaves in water, near 14 kHz for the commonest size
-    (Pumphrey and Crum, 1989), and as a dull tap on anything else.
+    Sizes of drops are distributed exponentially (Marshall and Palmer, 1948), so that most taps
+    are faint; a big drop taps longer and lower. On water many drops leave a bubble that rings
+    (Pumphrey and Crum, 1989); leaves damp, a tin roof rings. The far ones add up to noise that
+    falls with frequency by the air and the wind by the place.
     """
-    ground_hz = rng.uniform(900, 2600)
-    spectrum = [(150, -12), (ground_hz, 0), (3 * ground_hz, -5), (9000, -12), (15000, -20)]
-    density = rng.uniform(250, 900) * (1 + 0.2 * drift(rng, n_samples, sample_rate, 0.5))
-    hits = np.abs(pulses(rng, density, sample_rate, 8))
-    splashes = lowpass(hits, sample_rate, rng.uniform(40, 90), order=1)
-    taps = noise(rng, n_samples, sample_rate, spectrum) * splashes
-    near = pulses(rng, density / 30, sample_rate, 5)
-    drop_hz = rng.uniform(1500, 4000)
-    drops = resonate(near, sample_rate, [(drop_hz, 0.0015, 1.0), (0.3 * drop_hz, 0.003, 0.6)])
-    far = noise(rng, n_samples, sample_rate, [(80, -4), (600, 0), (5000, -8), (15000, -20)])
-    drops *= rng.uniform(0.1, 0.4) / drops.std()
-    return taps / taps.std() + drops + rng.uniform(0.3, 0.8) * far
+    duration_s = n_samples / sample_rate
+    tap_hz, decay_s, bubbles, ringing = (
+        (rng.uniform(2500, 5500), 0.0009, 0.05, 0.0),  # a road
+        (rng.uniform(1500, 4000), 0.0012, 0.6, 0.0),  # puddles
+        (rng.uniform(1200, 3000), 0.0018, 0.0, 0.0),  # leaves
+        (rng.uniform(500, 1500), 0.0015, 0.0, rng.uniform(0.3, 1.0)),  # a roof
+    )[rng.integers(4)]
+    roof = modes(rng, rng.uniform(250, 700), 7000, 12, 0.012, -2)
+    n = int(0.03 * sample_rate)
+    drops = []
+    for size in np.linspace(0.5, 2.2, 48):
+        length_s = decay_s * size * rng.uniform(0.6, 1.5)
+        tap = noise(rng, n, sample_rate) * strike(n, sample_rate, 0.0002, length_s)
+        centre_hz = float(np.clip(tap_hz / size * rng.lognormal(0, 0.35), 300, 12_000))
+        drop = resonate(tap, sample_rate, [(centre_hz, 1 / centre_hz, 1.0)])
+        drop = drop / np.abs(drop).max() + 0.3 * tap / np.abs(tap).max()
+        if rng.random() < bubbles:
+            bubble_hz = rng.uniform(1500, 9000) / size**0.5
+            late = int(rng.uniform(0.001, 0.008) * sample_rate)
+            bubble = sine(np.full(n - late, bubble_hz), sample_rate)
+            drop[late:] += (
+                rng.uniform(0.3, 1.2)
+                * bubble
+                * strike(n - late, sample_rate, 0.0005, 12 / bubble_hz)
+            )
+        if ringing:
+            rung = resonate(tap, sample_rate, roof)
+            drop += ringing * rung / np.abs(rung).max()
+        drops.append(drop * size)
+    near_hz = np.exp(rng.uniform(np.log(30), np.log(300)))
+    count = rng.poisson(near_hz * duration_s)
+    shower = 1 + 0.2 * drift(rng, n_samples, sample_rate, 0.4)
+    times = rng.uniform(0, duration_s, count)
+    sizes = rng.exponential(0.25, count).clip(0, 1)
+    distances = rng.uniform(0.25, 1, count) ** 0.5
+    picks = (48 * sizes).astype(np.int64).clip(0, 47)
+    near = place(
+        n_samples,
+        sample_rate,
+        times,
+        (drops[i] / d for i, d in zip(picks, distances, strict=True)),
+    )
+    near = highpass(near, sample_rate, 0.35 * tap_hz, order=1)
+    fall_db = rng.uniform(-10, 0)
+    wind_db = rng.uniform(-22, -2)
+    spectrum = [(80, wind_db), (500, wind_db / 2 - 3), (tap_hz, 0.0), (2.5 * tap_hz, fall_db),
+                (15_500, 1.5 * fall_db - 8)]  # fmt: skip
+    many = np.abs(pulses(rng, np.full(n_samples, 8 * near_hz + 300), sample_rate, 7))
+    patter = lowpass(many, sample_rate, 120, order=1)
+    far = noise(rng, n_samples, sample_rate, spectrum) * (0.4 * patter.mean() + patter)
+    far *= near.std() / far.std() * rng.uniform(1.5, 4.5)
+    return (near + far) * shower
 
 
 @sound("Wind")
