@@ -61,7 +61,7 @@ def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         body = highpass(
             lowpass(mouth, sample_rate, 3.0 * tract[0]), sample_rate, 0.6 * nasal_hz
         )
-        level = swell(n, sample_rate, rng.uniform(0.012, 0.04), 0.6 * n / sample_rate)
+        level = swell(n, sample_rate, rng.uniform(0.006, 0.03), 0.6 * n / sample_rate)
         return body * level**1.5 * rng.uniform(0.5, 1.0)
 
     gap_s = rng.uniform(0.24, 0.6)
@@ -109,9 +109,9 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     et al., 2015, "Acoustic analysis of cattle mother-offspring contact calls"). Breath blows
     through the same tract and the loud part is rough.
     """
-    pitch_hz = rng.choice([rng.uniform(110, 160), rng.uniform(160, 300)], p=(0.35, 0.65))
+    pitch_hz = rng.choice([rng.uniform(120, 170), rng.uniform(170, 310)], p=(0.35, 0.65))
     size = rng.uniform(0.3, 0.45) * (160 / pitch_hz) ** 0.3
-    tract = tract_hz(size, 8)
+    tract = tract_hz(size, 11)
     leap = rng.choice([1.0, rng.uniform(1.15, 1.6)])
     breath, rough = rng.uniform(0.08, 0.35), rng.uniform(0.0, 0.22)
     dark_hz = rng.uniform(700, 1800)
@@ -134,12 +134,12 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             call,
             sample_rate,
             [tract[0] * opening, tract[1] * opening**0.5, *tract[2:]],
-            [60, 80, 100, 130, 170, 210, 260, 320],
-            17,
+            [60, 80, 100, 130, 160, 190, 220, 250, 280, 310, 340],
+            16,
         )
         hum = throat(lowpass(call, sample_rate, 500), sample_rate, [240, 1000], [80, 200], 12)
         mouth = np.interp(t, knots, [0.02, 0.08, 0.4, 0.9, 1.0, 0.6, 0.15])
-        blare = lowpass(blare, sample_rate, 1300, order=1)
+        blare = lowpass(blare, sample_rate, 1000, order=1)
         mixed = blare / blare.std() * mouth + rng.uniform(0.1, 0.35) * hum / hum.std()
         mixed = highpass(mixed, sample_rate, 1.1 * pitch_hz)
         return mixed * swell(n, sample_rate, 0.15, 0.25)
@@ -361,15 +361,16 @@ def clip_clop(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             + 0.25 * gritty * rng.uniform(0.2, 1.5) * sand * grit
         )
 
-    times, time_s, duration_s = [], rng.uniform(0.0, 0.4), n_samples / sample_rate
-    picks = []
-    while time_s < duration_s:
-        for hoof, beat in enumerate(beats):
-            at_s = time_s + beat * stride_s + rng.normal(0, 0.012)
-            if 0 <= at_s < duration_s:
-                times.append(at_s)
-                picks.append(hoof)
-        time_s += stride_s * rng.uniform(0.95, 1.06)
+    times, picks, duration_s = [], [], n_samples / sample_rate
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        time_s, own_s = rng.uniform(0.0, 0.4), stride_s * rng.uniform(0.92, 1.08)
+        while time_s < duration_s:
+            for hoof, beat in enumerate(beats):
+                at_s = time_s + beat * own_s + rng.normal(0, 0.012)
+                if 0 <= at_s < duration_s:
+                    times.append(at_s)
+                    picks.append(hoof)
+            time_s += own_s * rng.uniform(0.95, 1.06)
     weights = rng.uniform(0.5, 1.0, 4)
     return place(
         n_samples,

@@ -46,7 +46,7 @@ def typing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     keys are lower, and every finger strikes with a force of its own.
     """
     board = modes(rng, rng.uniform(250, 500), 3500, 10, 0.006, -1)
-    click_hz = rng.uniform(1800, 4500)
+    click_hz = rng.uniform(1100, 3500)
     thud, clicky = rng.uniform(0.15, 0.6), rng.uniform(0.4, 1.0)
     n = int(0.05 * sample_rate)
     keys = []
@@ -127,7 +127,7 @@ def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         teeth = 0.03 * noise(rng, n, sample_rate)
         at = train(rate, sample_rate)
         teeth[at] += rng.uniform(0.5, 1.0, len(at))
-        scrape = resonate(teeth, sample_rate, metal)
+        scrape = highpass(resonate(teeth, sample_rate, metal), sample_rate, 1200)
         cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
         run = (scrape / scrape.std() + rng.uniform(0.05, 0.3) * cloth) * contour(n, 0.5, 1)
         return (run * swell(n, sample_rate, 0.04, 0.03))[:: rng.choice([-1, 1])]

@@ -350,14 +350,14 @@ def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         hit = noise(rng, n, sample_rate) * strike(n, sample_rate, contact_s, 2 * contact_s)
         struck = resonate(hit, sample_rate, floor)
         click = highpass(hit, sample_rate, 800)
-        return struck / np.abs(struck).max() + 0.8 * hardness * click / np.abs(click).max()
+        return struck / np.abs(struck).max() + 0.3 * hardness * click / np.abs(click).max()
 
     def one() -> Floats:
         late = int(rng.uniform(0.07, 0.14) * sample_rate)
-        step = rng.uniform(0.6, 1.0) * tread(rng.uniform(0.0008, 0.0015) / hardness)
+        step = rng.uniform(0.6, 1.0) * tread(rng.uniform(0.0012, 0.0025) / hardness)
         step[late:] += rng.uniform(0.15, 0.6) * tread(0.003)[: n - late]
         scuff = noise(rng, n, sample_rate, sole) * strike(n, sample_rate, 0.07, 0.05)
-        step = step / (1 + 2 * crunch) + rng.uniform(0.03, 0.2) * scuff
+        step = step / (1 + 2 * crunch) + rng.uniform(0.05, 0.3) * scuff
         if crunch:
             weight = strike(n, sample_rate, 0.03, 0.06)
             weight[late:] += 0.8 * strike(n - late, sample_rate, 0.06, 0.05)

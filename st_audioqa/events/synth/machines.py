@@ -53,7 +53,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     at = np.clip(
         at + rng.normal(0, 0.007, count) * sample_rate / firing_hz[at], 0, n_samples - 1
     ).astype(np.int64)
-    own = rng.uniform(0.75, 1.0, cylinders)[np.arange(count) % cylinders]
+    own = rng.uniform(0.85, 1.0, cylinders)[np.arange(count) % cylinders]
     strength = own * rng.normal(1, 0.08, count).clip(0.2, 1.6) * (0.5 + push[at])
     shots = np.zeros(n_samples)
     np.add.at(shots, at, strength)
@@ -69,7 +69,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     exhaust = lowpass(resonate(gas, sample_rate, pipe), sample_rate, rng.uniform(500, 1600), 1)
     block = modes(rng, rng.uniform(350, 900), 5500, 16, rng.uniform(0.002, 0.004), -2)
     knock = resonate(
-        shots * rng.uniform(0.3, 1, n_samples) * noise(rng, n_samples, sample_rate),
+        shots * rng.uniform(0.5, 1, n_samples),
         sample_rate,
         block,
     )
@@ -137,8 +137,8 @@ def vacuum_cleaner(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     air = noise(rng, n_samples, sample_rate, spectrum)
     housing = modes(rng, rng.uniform(200, 400), 6000, 9, 0.003, -1)
     case = resonate(0.5 * motor + air, sample_rate, housing)
-    tones = rng.uniform(0.1, 0.35) * lowpass(motor, sample_rate, 1500, order=1)
-    tones += rng.uniform(0.03, 0.2) * fan
+    tones = rng.uniform(0.2, 0.7) * lowpass(motor, sample_rate, 1500, order=1)
+    tones += rng.uniform(0.05, 0.35) * fan
     return (air + 0.6 * case / case.std() + tones) * (0.9 + 0.2 * tight)
 
 
@@ -212,8 +212,8 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         object_modes = modes(
             rng, rng.uniform(140, 380), 5000, 22, rng.uniform(0.015, 0.035), -3
         )
-    nail = modes(rng, rng.uniform(1500, 3200), 11000, 7, rng.uniform(0.008, 0.03), -2)
-    clang = rng.uniform(0.05, 0.4)
+    nail = modes(rng, rng.uniform(1500, 3200), 11000, 7, rng.uniform(0.005, 0.02), -2)
+    clang = rng.uniform(0.03, 0.2)
     thump, bright_hz = rng.uniform(0.3, 0.8), rng.uniform(1500, 4500)
     n = int(0.4 * sample_rate)
     deeper = 1.0
@@ -230,7 +230,8 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         bent = rng.uniform(0.97, 1.03)
         body = resonate(hit, sample_rate, [(f * bent, d, g) for f, d, g in object_modes])
         steel = resonate(hit, sample_rate, [(f * deeper, d, g) for f, d, g in nail])
-        crack = bandpass(hit, sample_rate, bright_hz / 3, (2.2 + force) * bright_hz)
+        dust = 0.1 * noise(rng, n, sample_rate) * strike(n, sample_rate, 0.002, 0.02)
+        crack = bandpass(hit + dust, sample_rate, bright_hz / 3, (2.2 + force) * bright_hz)
         return force * (
             thump * body / np.abs(body).max()
             + clang * rng.uniform(0.5, 1.3) * steel / np.abs(steel).max()
