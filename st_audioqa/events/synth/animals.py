@@ -59,7 +59,7 @@ def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             n, sample_rate, 0.004, 0.02
         )
         body = highpass(
-            lowpass(mouth, sample_rate, 3.0 * tract[0]), sample_rate, 0.6 * nasal_hz
+            lowpass(mouth, sample_rate, 5.0 * tract[0]), sample_rate, 0.6 * nasal_hz
         )
         level = swell(n, sample_rate, rng.uniform(0.006, 0.03), 0.6 * n / sample_rate)
         return body * level**1.5 * rng.uniform(0.5, 1.0)
@@ -109,11 +109,11 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     et al., 2015, "Acoustic analysis of cattle mother-offspring contact calls"). Breath blows
     through the same tract and the loud part is rough.
     """
-    pitch_hz = rng.choice([rng.uniform(120, 170), rng.uniform(170, 310)], p=(0.35, 0.65))
-    size = rng.uniform(0.3, 0.45) * (160 / pitch_hz) ** 0.3
-    tract = tract_hz(size, 11)
+    pitch_hz = rng.choice([rng.uniform(105, 160), rng.uniform(160, 280)])
+    size = rng.uniform(0.85, 1.1) * (pitch_hz / 200) ** 0.2
+    tract = size * np.array([300, 780, 1250, 1900, 2600, 3300, 4100, 5000, 6000])
     leap = rng.choice([1.0, rng.uniform(1.15, 1.6)])
-    breath, rough = rng.uniform(0.08, 0.35), rng.uniform(0.0, 0.22)
+    breath, rough = rng.uniform(0.05, 0.3), rng.uniform(0.0, 0.1)
     dark_hz = rng.uniform(700, 1800)
 
     def one() -> Floats:
@@ -124,22 +124,19 @@ def moo(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         rise = [0.75, 0.9, 1.0, 1.05 * leap, 1.1 * leap, 0.95 * leap, 0.7]
         f0 = pitch_hz * rng.uniform(0.93, 1.07) * np.interp(t, knots, rise)
         f0 *= 1 + 0.02 * drift(rng, n, sample_rate, 7)
-        wild = contour(n, 0.2, 0.6, 1.0, rng.uniform(0.3, 1.0), 1.0)
-        call = voice(rng, f0, sample_rate, breath, 0.02)
-        if rough > 0.05:
-            call += wild * (voice(rng, f0, sample_rate, breath, rough) - call)
+        call = voice(rng, f0, sample_rate, breath, rough)
         call = lowpass(call, sample_rate, dark_hz, order=1)
         opening = np.interp(np.linspace(0, 1, 12), knots, [0.8, 0.8, 1.0, 1.4, 1.5, 1.2, 0.8])
         blare = throat(
             call,
             sample_rate,
             [tract[0] * opening, tract[1] * opening**0.5, *tract[2:]],
-            [60, 80, 100, 130, 160, 190, 220, 250, 280, 310, 340],
+            [60, 80, 110, 160, 220, 280, 350, 450, 600],
             16,
         )
         hum = throat(lowpass(call, sample_rate, 500), sample_rate, [240, 1000], [80, 200], 12)
         mouth = np.interp(t, knots, [0.02, 0.08, 0.4, 0.9, 1.0, 0.6, 0.15])
-        blare = lowpass(blare, sample_rate, 1000, order=1)
+        blare = lowpass(blare, sample_rate, 1400, order=1)
         mixed = blare / blare.std() * mouth + rng.uniform(0.1, 0.35) * hum / hum.std()
         mixed = highpass(mixed, sample_rate, 1.1 * pitch_hz)
         return mixed * swell(n, sample_rate, 0.15, 0.25)
@@ -371,10 +368,13 @@ def clip_clop(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
                     times.append(at_s)
                     picks.append(hoof)
             time_s += own_s * rng.uniform(0.95, 1.06)
-    weights = rng.uniform(0.5, 1.0, 4)
+    steps = [
+        [weight * one(hoof) for _ in range(6)]
+        for hoof, weight in enumerate(rng.uniform(0.5, 1.0, len(beats)))
+    ]
     return place(
         n_samples,
         sample_rate,
         times,
-        (one(hoof) * weights[hoof] * rng.uniform(0.55, 1.1) for hoof in picks),
+        (steps[hoof][rng.integers(6)] * rng.uniform(0.5, 1.1) for hoof in picks),
     )

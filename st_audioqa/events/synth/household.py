@@ -59,8 +59,8 @@ def typing(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             highpass(hit, sample_rate, 700),
             sample_rate,
             [
-                (centre_hz, rng.uniform(2, 5) / centre_hz, 1.0),
-                (1.9 * centre_hz, 0.0005, clicky),
+                (centre_hz, rng.uniform(0.6, 1.6) / centre_hz, 1.0),
+                (2.1 * centre_hz, 0.0002, clicky),
             ],
         )
         low = resonate(
@@ -115,7 +115,8 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Teeth closing one by one, ever faster, up or down; the cloth sounds along.
 
-    All teeth snap the same way, so that their rate is heard as a rising buzz.
+    Most teeth snap the same way, so that their rate is heard as a rising buzz within the rasp;
+    teeth are too small to send out low partials.
     """
     metal = modes(rng, rng.uniform(1200, 2000), 13000, 14, 0.0012, 2)
     slowest_hz = rng.uniform(90, 150)
@@ -126,10 +127,10 @@ def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
         teeth = 0.03 * noise(rng, n, sample_rate)
         at = train(rate, sample_rate)
-        teeth[at] += rng.uniform(0.5, 1.0, len(at))
+        teeth[at] += rng.uniform(0.2, 1.0, len(at)) * rng.choice((-1, 1), len(at), p=(0.3, 0.7))
         scrape = highpass(resonate(teeth, sample_rate, metal), sample_rate, 1200)
         cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
-        run = (scrape / scrape.std() + rng.uniform(0.05, 0.3) * cloth) * contour(n, 0.5, 1)
+        run = (scrape / scrape.std() + rng.uniform(0.1, 0.4) * cloth) * contour(n, 0.5, 1)
         return (run * swell(n, sample_rate, 0.04, 0.03))[:: rng.choice([-1, 1])]
 
     return repeated(one, rng, n_samples, sample_rate, 0.6, (0.9, 1.4), (1, 4), (0.0, 0.5))

@@ -247,17 +247,15 @@ def clapping(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """One or a few people clapping to a beat: no two claps alike, hands flat or hollow."""
     period_s = rng.uniform(0.19, 0.5)
     people = int(rng.choice([1, 1, 2, 4]))
-    hollow = rng.uniform(750, 2300, people)
     gaps = (0.9 * period_s, 1.1 * period_s)
-    return np.asarray(
-        sum(
-            repeated(
-                lambda hollow_hz=hollow_hz: _clap(rng, hollow_hz, sample_rate),
-                rng, n_samples, sample_rate, 0.35, gaps, (6, 20), (0.0, 0.6),
-            )
-            for hollow_hz in hollow
-        )
-    )  # fmt: skip
+    total = np.zeros(n_samples)
+    for hollow_hz in rng.uniform(750, 2300, people):
+        own = [_clap(rng, hollow_hz, sample_rate) for _ in range(16)]
+        times = onsets(rng, n_samples / sample_rate, gaps, (6, 20), (0.0, 0.6))
+        picks = rng.integers(len(own), size=len(times))
+        claps = (own[i] * rng.uniform(0.35, 1) for i in picks)
+        total += place(n_samples, sample_rate, times, claps)
+    return total
 
 
 def _clap(rng: Rng, hollow_hz: float, sample_rate: int) -> Floats:
@@ -296,7 +294,7 @@ def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     smeared by echoes; they join and tire at different times.
     """
     duration_s = n_samples / sample_rate
-    n_people = int(np.exp(rng.uniform(np.log(30), np.log(120))))
+    n_people = int(np.exp(rng.uniform(np.log(20), np.log(70))))
     hall_s = rng.uniform(0.02, 0.06)
     n = int(0.07 * sample_rate)
     echo = noise(rng, 2 * n, sample_rate, [(200, -6), (1200, 0), (5000, -9), (14_000, -22)])
@@ -307,20 +305,20 @@ def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     for _ in range(n_people):
         hollow_hz = rng.uniform(800, 2800)
         size = nearest / np.sqrt(rng.uniform(nearest**2, 1))
-        own = [size * _clap(rng, hollow_hz, sample_rate) for _ in range(3)]
+        own = [size * _clap(rng, hollow_hz, sample_rate) for _ in range(2)]
         period_s = rng.uniform(0.19, 0.36)
         gaps_s = period_s * rng.normal(1, 0.07, int(1.3 * duration_s / period_s)).clip(0.6, 1.5)
         begin_s, tired_s = rng.uniform(-period_s, 1.5) ** 3, duration_s - rng.exponential(0.5)
         mine = begin_s + np.cumsum(gaps_s)
         mine = mine[(mine >= 0) & (mine < min(tired_s, duration_s))]
         times += mine.tolist()
-        claps += [own[i] for i in rng.integers(3, size=len(mine))]
+        claps += [own[i] for i in rng.integers(2, size=len(mine))]
     loud = rng.uniform(0.5, 1.0, len(times))
     near = place(
         n_samples, sample_rate, times, (c * x for c, x in zip(claps, loud, strict=True))
     )
     # Far people: so many claps that only their echoes are heard, still grainy.
-    density = np.full(n_samples, 4.0 * n_people) * contour(n_samples, 0.4, 1, 1, 1, 0.6)
+    density = np.full(n_samples, 8.0 * n_people) * contour(n_samples, 0.4, 1, 1, 1, 0.6)
     far = signal.oaconvolve(pulses(rng, density, sample_rate, 6), echo)[:n_samples]
     blur = signal.oaconvolve(near, echo)[:n_samples]
     return (
@@ -342,8 +340,8 @@ def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     floor = modes(rng, rng.uniform(140, 330), 6000, 24, rng.uniform(0.005, 0.014), -1.5)
     sole = [(300, -24), (rng.uniform(1200, 3500), 0), (6000, -6), (13_000, -22)]
     hardness = rng.uniform(0.3, 1.0)
-    crunch = rng.choice([0.0, rng.uniform(0.2, 1.5)], p=(0.4, 0.6))
-    grain_hz = rng.uniform(1200, 5000)
+    crunch = rng.choice([0.0, rng.uniform(0.2, 1.0)])
+    grain_hz = rng.uniform(900, 3000)
     grains = modes(rng, 0.5 * grain_hz, 2.5 * grain_hz, 8, 0.0008, 0)
 
     def tread(contact_s: float) -> Floats:
@@ -362,7 +360,7 @@ def footsteps(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             weight = strike(n, sample_rate, 0.03, 0.06)
             weight[late:] += 0.8 * strike(n - late, sample_rate, 0.06, 0.05)
             loose = resonate(
-                pulses(rng, 2500 * weight + 1e-3, sample_rate, 10), sample_rate, grains
+                pulses(rng, 3000 * weight + 1e-3, sample_rate, 6), sample_rate, grains
             )
             step += crunch * 0.12 * loose * weight / max(loose.std(), 1e-9)
         return step

@@ -51,10 +51,10 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     at = train(firing_hz, sample_rate)
     count = len(at)
     at = np.clip(
-        at + rng.normal(0, 0.007, count) * sample_rate / firing_hz[at], 0, n_samples - 1
+        at + rng.normal(0, 0.012, count) * sample_rate / firing_hz[at], 0, n_samples - 1
     ).astype(np.int64)
-    own = rng.uniform(0.85, 1.0, cylinders)[np.arange(count) % cylinders]
-    strength = own * rng.normal(1, 0.08, count).clip(0.2, 1.6) * (0.5 + push[at])
+    own = rng.uniform(0.7, 1.0, cylinders)[np.arange(count) % cylinders]
+    strength = own * rng.normal(1, 0.1, count).clip(0.2, 1.6) * (0.5 + push[at])
     shots = np.zeros(n_samples)
     np.add.at(shots, at, strength)
     # A blow-down of some milliseconds, then whatever pipe and muffler make of it.
@@ -69,7 +69,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     exhaust = lowpass(resonate(gas, sample_rate, pipe), sample_rate, rng.uniform(500, 1600), 1)
     block = modes(rng, rng.uniform(350, 900), 5500, 16, rng.uniform(0.002, 0.004), -2)
     knock = resonate(
-        shots * rng.uniform(0.5, 1, n_samples),
+        shots * rng.uniform(0.3, 1, n_samples) * noise(rng, n_samples, sample_rate),
         sample_rate,
         block,
     )
@@ -79,7 +79,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     whirr = lowpass(whirr, sample_rate, 1500, order=1)
     knocking = rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.7)])
     body = exhaust / exhaust.std() + knocking * knock / knock.std()
-    loud = body + rng.uniform(0.02, 0.1) * whirr + rng.uniform(0.15, 0.5) * hiss * (0.4 + push)
+    loud = body + rng.uniform(0.02, 0.1) * whirr + rng.uniform(0.3, 0.8) * hiss * (0.4 + push)
     return highpass(loud * (0.55 + 0.6 * push), sample_rate, rng.uniform(40, 110))
 
 
@@ -209,12 +209,10 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     if metal:
         object_modes = modes(rng, rng.uniform(350, 1100), 9000, 18, rng.uniform(0.02, 0.07), 0)
     else:
-        object_modes = modes(
-            rng, rng.uniform(140, 380), 5000, 22, rng.uniform(0.015, 0.035), -3
-        )
+        object_modes = modes(rng, rng.uniform(140, 380), 5000, 22, rng.uniform(0.008, 0.02), -2)
     nail = modes(rng, rng.uniform(1500, 3200), 11000, 7, rng.uniform(0.005, 0.02), -2)
     clang = rng.uniform(0.03, 0.2)
-    thump, bright_hz = rng.uniform(0.3, 0.8), rng.uniform(1500, 4500)
+    thump, bright_hz = rng.uniform(0.2, 0.6), rng.uniform(1500, 4500)
     n = int(0.4 * sample_rate)
     deeper = 1.0
 
