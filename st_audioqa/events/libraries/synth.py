@@ -36,7 +36,7 @@ class Library:
     """
 
     name = "synth"
-    version = "2.0"
+    version = "2.1"
     """A change of any waveform changes it."""
     details: Mapping[str, str] = {}
 

@@ -59,9 +59,9 @@ def bark(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
             n, sample_rate, 0.004, 0.02
         )
         body = highpass(
-            lowpass(mouth, sample_rate, 5.0 * tract[0]), sample_rate, 0.6 * nasal_hz
+            lowpass(mouth, sample_rate, 3.0 * tract[0]), sample_rate, 0.6 * nasal_hz
         )
-        level = swell(n, sample_rate, rng.uniform(0.006, 0.03), 0.6 * n / sample_rate)
+        level = swell(n, sample_rate, rng.uniform(0.01, 0.04), 0.6 * n / sample_rate)
         return body * level**1.5 * rng.uniform(0.5, 1.0)
 
     gap_s = rng.uniform(0.24, 0.6)

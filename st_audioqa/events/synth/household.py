@@ -10,6 +10,7 @@ from st_audioqa.events.synth.rhythm import onsets, place, repeated
 from st_audioqa.events.synth.shaping import (
     bandpass,
     contour,
+    formants,
     highpass,
     modes,
     resonate,
@@ -115,11 +116,11 @@ def tick_tock(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
 def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     """Teeth closing one by one, ever faster, up or down; the cloth sounds along.
 
-    Most teeth snap the same way, so that their rate is heard as a rising buzz within the rasp;
-    teeth are too small to send out low partials.
+    Teeth are too small to send out low partials; the quicker they close, the brighter they are.
     """
     metal = modes(rng, rng.uniform(1200, 2000), 13000, 14, 0.0012, 2)
-    slowest_hz = rng.uniform(90, 150)
+    slowest_hz = rng.uniform(110, 240)
+    gliding_hz = rng.uniform(1500, 2600)
 
     def one() -> Floats:
         n = int(rng.uniform(0.35, 0.8) * sample_rate)
@@ -127,8 +128,12 @@ def zipper(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         rate *= 1 + 0.1 * drift(rng, n, sample_rate, 20)
         teeth = 0.03 * noise(rng, n, sample_rate)
         at = train(rate, sample_rate)
-        teeth[at] += rng.uniform(0.2, 1.0, len(at)) * rng.choice((-1, 1), len(at), p=(0.3, 0.7))
+        teeth[at] += rng.uniform(0.2, 1.0, len(at)) * rng.choice((-1, 1), len(at))
         scrape = highpass(resonate(teeth, sample_rate, metal), sample_rate, 1200)
+        scrape = scrape / scrape.std()
+        scrape += formants(
+            scrape, sample_rate, [np.array([1, 1.5, 2.4]) * gliding_hz], [1200], [3]
+        )
         cloth = noise(rng, n, sample_rate, [(600, -12), (3000, 0), (12000, -8)])
         run = (scrape / scrape.std() + rng.uniform(0.1, 0.4) * cloth) * contour(n, 0.5, 1)
         return (run * swell(n, sample_rate, 0.04, 0.03))[:: rng.choice([-1, 1])]

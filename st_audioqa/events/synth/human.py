@@ -297,7 +297,9 @@ def applause(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     n_people = int(np.exp(rng.uniform(np.log(20), np.log(70))))
     hall_s = rng.uniform(0.02, 0.06)
     n = int(0.07 * sample_rate)
-    echo = noise(rng, 2 * n, sample_rate, [(200, -6), (1200, 0), (5000, -9), (14_000, -22)])
+    echo = noise(
+        rng, 2 * n, sample_rate, [(200, -20), (600, -5), (1500, 0), (5000, -7), (14_000, -22)]
+    )
     echo *= strike(2 * n, sample_rate, 0.004, hall_s)
     times: list[float] = []
     claps: list[Floats] = []

@@ -34,7 +34,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
     synthesis"; Heywood, 1988, on cycle-to-cycle variation). Diesels knock.
     """
     cylinders = int(rng.choice([2, 3, 4, 4, 6, 8]))
-    idle_hz = rng.uniform(13, 19) * (4 / cylinders) ** 0.3  # turns per second
+    idle_hz = rng.uniform(14, 21) * (4 / cylinders) ** 0.3  # turns per second
     manner = rng.integers(3)
     if manner == 0:
         push = 0.04 + 0.04 * drift(rng, n_samples, sample_rate, 0.7)
@@ -54,7 +54,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         at + rng.normal(0, 0.012, count) * sample_rate / firing_hz[at], 0, n_samples - 1
     ).astype(np.int64)
     own = rng.uniform(0.7, 1.0, cylinders)[np.arange(count) % cylinders]
-    strength = own * rng.normal(1, 0.1, count).clip(0.2, 1.6) * (0.5 + push[at])
+    strength = own * rng.normal(1, 0.08, count).clip(0.2, 1.6) * (0.5 + push[at])
     shots = np.zeros(n_samples)
     np.add.at(shots, at, strength)
     # A blow-down of some milliseconds, then whatever pipe and muffler make of it.
@@ -63,9 +63,9 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         (pipe_hz * k * rng.uniform(0.92, 1.08), rng.uniform(0.012, 0.025) / k**0.6, k**-0.15)
         for k in (1, 2, 3, 5, 7, 9, 12, 17, 24)
     ]
-    blow = lowpass(shots, sample_rate, rng.uniform(40, 90), order=1)
+    blow = lowpass(shots, sample_rate, rng.uniform(80, 150), order=1)
     hiss = noise(rng, n_samples, sample_rate, [(80, -6), (400, 0), (2500, -10), (12_000, -34)])
-    gas = shots + rng.uniform(8, 20) * blow * hiss
+    gas = shots + rng.uniform(2, 6) * blow * hiss
     exhaust = lowpass(resonate(gas, sample_rate, pipe), sample_rate, rng.uniform(500, 1600), 1)
     block = modes(rng, rng.uniform(350, 900), 5500, 16, rng.uniform(0.002, 0.004), -2)
     knock = resonate(
@@ -77,7 +77,7 @@ def engine(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         1 + 0.3 * np.sin(phase(speed, sample_rate))
     )
     whirr = lowpass(whirr, sample_rate, 1500, order=1)
-    knocking = rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.3, 0.7)])
+    knocking = rng.choice([rng.uniform(0.03, 0.1), rng.uniform(0.15, 0.35)])
     body = exhaust / exhaust.std() + knocking * knock / knock.std()
     loud = body + rng.uniform(0.02, 0.1) * whirr + rng.uniform(0.3, 0.8) * hiss * (0.4 + push)
     return highpass(loud * (0.55 + 0.6 * push), sample_rate, rng.uniform(40, 110))
@@ -212,7 +212,7 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         object_modes = modes(rng, rng.uniform(140, 380), 5000, 22, rng.uniform(0.008, 0.02), -2)
     nail = modes(rng, rng.uniform(1500, 3200), 11000, 7, rng.uniform(0.005, 0.02), -2)
     clang = rng.uniform(0.03, 0.2)
-    thump, bright_hz = rng.uniform(0.2, 0.6), rng.uniform(1500, 4500)
+    thump, bright_hz = rng.uniform(0.3, 0.8), rng.uniform(1200, 3500)
     n = int(0.4 * sample_rate)
     deeper = 1.0
 
@@ -229,7 +229,7 @@ def hammer(rng: Rng, n_samples: int, sample_rate: int) -> Floats:
         body = resonate(hit, sample_rate, [(f * bent, d, g) for f, d, g in object_modes])
         steel = resonate(hit, sample_rate, [(f * deeper, d, g) for f, d, g in nail])
         dust = 0.1 * noise(rng, n, sample_rate) * strike(n, sample_rate, 0.002, 0.02)
-        crack = bandpass(hit + dust, sample_rate, bright_hz / 3, (2.2 + force) * bright_hz)
+        crack = bandpass(hit + dust, sample_rate, bright_hz / 3, (1.4 + force) * bright_hz)
         return force * (
             thump * body / np.abs(body).max()
             + clang * rng.uniform(0.5, 1.3) * steel / np.abs(steel).max()
