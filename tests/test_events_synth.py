@@ -187,6 +187,70 @@ def test_mistakes_of_use():
         LIBRARY.waveform(stranger)
 
 
+def sounds(name: str) -> list[NDArray[np.float64]]:
+    return [LIBRARY.waveform(event(name, draw)).astype(np.float64) for draw in range(5)]
+
+
+def strokes(x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The loud strokes of a sound, 55 ms each."""
+    level = np.sqrt(np.convolve(x**2, np.full(160, 1 / 160), "same"))
+    peaks, _ = signal.find_peaks(level, height=0.25 * level.max(), distance=3200)
+    return [x[max(peak - 160, 0) : peak + 1600] for peak in peaks]
+
+
+@pytest.mark.parametrize("name", ["Clapping", "Clip-clop", "Hammer"])
+def test_no_two_strokes_of_a_clip_are_alike(name: str):
+    spreads = []
+    for x in sounds(name):
+        spectra = [np.abs(np.fft.rfft(stroke, 4096)) ** 2 for stroke in strokes(x)]
+        spreads.append(np.std([np.log(p @ np.arange(len(p)) / p.sum()) for p in spectra]))
+    assert np.median(spreads) > {"Clapping": 0.15, "Clip-clop": 0.2, "Hammer": 0.13}[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("Applause", 4), ("Frying (food)", 20), ("Rain", 1)]
+)
+def test_many_small_sounds_are_not_gaussian_noise(name: str, least: float):
+    kurtosis = [np.mean((x / x.std()) ** 4) - 3 for x in sounds(name)]
+    assert np.median(kurtosis) > least
+
+
+def test_engines_have_no_fixed_band_at_6_to_7_khz():
+    for x in sounds("Engine"):
+        hz, power = signal.welch(x, SAMPLE_RATE, nperseg=1024)
+        level = 10 * np.log10(power)
+        beside = level[((hz > 4500) & (hz < 5500)) | ((hz > 8000) & (hz < 9000))].mean()
+        assert level[(hz > 6000) & (hz < 7000)].mean() == pytest.approx(beside, abs=2.0)
+
+
+def test_hoots_are_nearly_pure_low_tones():
+    for x in sounds("Hoot"):
+        power = np.abs(np.fft.rfft(x)) ** 2
+        hz = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
+        pitch_hz = hz[power.argmax()]
+        assert 220 < pitch_hz < 620
+        assert power[(hz > 0.7 * pitch_hz) & (hz < 1.35 * pitch_hz)].sum() > 0.85 * power.sum()
+
+
+def test_barks_rise_and_fall_in_a_tenth_of_a_second():
+    lengths = []
+    for x in sounds("Bark"):
+        level = np.sqrt(np.convolve(x**2, np.full(960, 1 / 960), "same"))
+        edges = np.diff(level > 0.15 * level.max(), prepend=False, append=False)
+        starts, ends = np.flatnonzero(edges).reshape(-1, 2).T
+        lengths.append(np.median(ends - starts) / SAMPLE_RATE)
+    assert min(lengths) > 0.05
+    assert max(lengths) < 0.25
+
+
+def test_moos_are_low_and_have_nothing_below_the_voice():
+    for x in sounds("Moo"):
+        power = np.abs(np.fft.rfft(x)) ** 2
+        hz = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
+        assert 300 < (hz * power).sum() / power.sum() < 1300
+        assert power[hz < 90].sum() < 0.01 * power.sum()
+
+
 def test_buzz_has_the_tilt_asked_for_and_no_aliases():
     tone = buzz(np.full(SAMPLE_RATE, 1100.0), SAMPLE_RATE, 4.0)
     levels = 20 * np.log10(np.abs(np.fft.rfft(tone)) + 1e-9)
