@@ -496,6 +496,50 @@ def eval_score(
     click.echo(f"{name} was given {describe_audio(audio)}.")
 
 
+@evaluate.command(name="tracks")
+@click.argument("predictions", type=_FILE)
+@click.argument("folder", type=_CORPUS)
+@_split
+@click.option("--json", "json_path", type=_FILE, help="Write the result here.")
+@click.option("--resamples", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def eval_tracks(
+    predictions: Path,
+    folder: Path,
+    split: str,
+    json_path: Path | None,
+    resamples: int,
+    seed: int,
+) -> None:
+    """Score trajectories (PREDICTIONS, a tracks.jsonl) against the corpus in FOLDER."""
+    from st_audioqa.corpus.manifest import MANIFEST
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.evaluation.track_file import read_tracks
+    from st_audioqa.evaluation.track_scores import score_tracks, tracks_text
+    from st_audioqa.files import file_sha256
+
+    corpus = Corpus(folder)
+    found = read_tracks(predictions)
+    manifest_sha256 = file_sha256(folder / MANIFEST)
+    for what, wanted, got in (
+        ("split", split, found.split),
+        ("corpus", manifest_sha256, found.manifest_sha256),
+    ):
+        if got not in ("", wanted):
+            raise UserError(
+                f"{predictions} is about another {what} ({got[:16]}) than asked for "
+                f"({wanted[:16]}): give the {what} it was made with."
+            )
+    name = found.model or predictions.stem
+    scores = score_tracks(
+        list(corpus.scenes(split)), found.scenes, resamples=resamples, seed=seed
+    )
+    if json_path is not None:
+        content = {**scores, "model": name, "split": split, "manifest_sha256": manifest_sha256}
+        _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    click.echo(tracks_text(name, scores))
+
+
 @evaluate.command(name="report")
 @click.argument("results", nargs=-1, required=True, type=_FILE)
 @click.option("--markdown", "markdown_path", type=_FILE, help="Also write as Markdown.")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from seld_tracks import CASES, random_tracks
+
 from st_audioqa.conventions import unit_vectors
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation.seld import (
@@ -60,24 +60,29 @@ def test_dcase2024_scores_are_those_of_the_original_code(name):
 
 def test_the_golden_cases_tell_right_from_wrong_matching():
     values = [case["dcase2024"]["F20"] for case in GOLDEN.values()]
-    assert min(values) < 0.2 and max(values) > 0.5
+    assert min(values) < 0.2
+    assert max(values) > 0.5
 
 
 def test_a_perfect_prediction_has_no_error():
     truth, _, n_frames = random_tracks(**CASES["same-class"])
     segments = count_segments(truth, truth, n_frames, 3).total()
     found = dcase2023(segments)
-    assert found["ER20"] == 0 and found["F20"] == 1 and found["LR_CD"] == 1
+    assert found["ER20"] == 0
+    assert found["F20"] == 1
+    assert found["LR_CD"] == 1
     assert found["LE_CD"] == pytest.approx(0, abs=1e-6)
     frames = dcase2024(count_frames(truth, truth, n_frames, 3).total())
-    assert frames["F20"] == 1 and frames["SELD"] == pytest.approx(0, abs=1e-9)
+    assert frames["F20"] == 1
+    assert frames["SELD"] == pytest.approx(0, abs=1e-9)
 
 
 def test_matching_takes_the_least_sum_of_angles_and_keeps_sources_of_one_class_apart():
     truth = rows((0, 0, 0, 0, 1), (0, 0, 0, 90, 1))
     predicted = rows((0, 0, 0, 85, 1), (0, 0, 0, 3, 1))
     counts = count_frames(truth, predicted, [1], 1).total()
-    assert counts.near == 2 and counts.error_deg == pytest.approx(8.0)
+    assert counts.near == 2
+    assert counts.error_deg == pytest.approx(8.0)
 
 
 def test_thresholds_of_angle_and_relative_distance_make_a_match_wrong():
@@ -93,7 +98,8 @@ def test_a_class_without_matches_counts_180_degrees_in_2023_and_is_left_out_in_2
     predicted = rows((0, 0, 0, 10, 1))
     old = dcase2023(count_segments(truth, predicted, [10], 2).total())
     new = dcase2024(count_frames(truth, predicted, [10], 2).total())
-    assert old["LE_CD"] == pytest.approx(95.0) and new["AngE"] == pytest.approx(10.0)
+    assert old["LE_CD"] == pytest.approx(95.0)
+    assert new["AngE"] == pytest.approx(10.0)
 
 
 def test_means_can_be_taken_over_some_classes():
@@ -132,7 +138,9 @@ def test_rows_beyond_the_end_of_a_recording_are_not_counted():
 def test_nothing_predicted_and_nothing_true_give_scores():
     truth, nothing = rows((0, 0, 0, 0, 1)), rows()
     found = dcase2023(count_segments(truth, nothing, [10], 1).total())
-    assert found["ER20"] == 1 and found["F20"] == 0 and found["LE_CD"] == 180
+    assert found["ER20"] == 1
+    assert found["F20"] == 0
+    assert found["LE_CD"] == 180
     assert np.isnan(dcase2024(count_frames(truth, nothing, [10], 1).total())["AngE"])
     assert dcase2023(count_segments(nothing, truth, [10], 1).total())["F20"] == 0
 

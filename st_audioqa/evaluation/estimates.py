@@ -5,7 +5,7 @@ Conventions
 The value of a part is a function of sums over scenes. Its sums are the number of questions,
 then, for accuracies, the right ones; for event detection, per class that is true somewhere, the
 questions where it is named rightly, where it is named and where it is true. Resamples of a mean
-average precision are centred on its value (`_centred`); those of accuracies stay as drawn.
+average precision are centred on its value (`centred`); those of accuracies stay as drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from st_audioqa.evaluation.result import Row
 from st_audioqa.evaluation.vocabulary import split_labels
 from st_audioqa.scene import Question
 
-__all__ = ["class_names", "indicator", "named_sets", "part_values", "places_of"]
+__all__ = ["centred", "class_names", "indicator", "named_sets", "part_values", "places_of"]
 
 Floats = NDArray[np.floating]
 
@@ -67,12 +67,12 @@ def _value(part: Part, sums: Floats) -> Floats:
     total, rest = sums[:, :1], sums[:, 1:]
     if part[2] == DETECTION:
         correct, named, true = np.split(rest, 3, axis=1)
-        return _centred(macro(labelset_average_precision(correct, named, true, total)))
+        return centred(macro(labelset_average_precision(correct, named, true, total)))
     with np.errstate(invalid="ignore"):
         return np.asarray((rest / total)[:, 0])
 
 
-def _centred(values: Floats) -> Floats:
+def centred(values: Floats) -> Floats:
     """Resampled values, moved so that their median is the value itself.
 
     A resample holds some questions several times, which lifts the average precision of rare

@@ -191,7 +191,8 @@ def count_frames(
     def add(keys: Ints, values: Any) -> Floats:
         recording, label = keys // (width * n_classes), keys % n_classes
         place = recording * n_classes + label
-        return np.bincount(place, values, int(np.prod(shape))).reshape(shape)
+        counted = np.bincount(place, values, int(np.prod(shape)))
+        return np.asarray(counted.reshape(shape), dtype=float)
 
     extra = np.maximum(pairs.n_given - pairs.n_true, 0)
     missed = np.maximum(pairs.n_true - pairs.n_given, 0)

@@ -1,0 +1,1 @@
+"""Recordings with annotations in the DCASE format: read, cut into scenes, written."""
