@@ -321,12 +321,21 @@ def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
     "--audio",
     "layout",
     type=click.Choice(["foa", "binaural", "stereo", "mono"]),
-    required=True,
     help="What to decode to; docs/decoding.md has the formulas.",
 )
-@click.option("--out", type=_FOLDER, required=True, help="Folder for the WAV files.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["wav", "seld"]),
+    default="wav",
+    show_default=True,
+    help="Audio alone, or FOA audio with annotations in the DCASE layout.",
+)
+@click.option("--out", type=_FOLDER, required=True, help="Folder for the files.")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
-@click.option("--sample-rate", type=click.IntRange(1), default=32_000, show_default=True)
+@click.option(
+    "--sample-rate", type=click.IntRange(1), show_default="32000, seld 24000", help="In Hz."
+)
 @click.option(
     "--hrtf",
     default="spherical-head",
@@ -334,9 +343,49 @@ def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
     help="For binaural: this built-in set, or a SOFA file.",
 )
 def export(
+    folder: Path,
+    layout: Any,
+    kind: str,
+    out: Path,
+    splits: tuple[str, ...],
+    sample_rate: int | None,
+    hrtf: str,
+) -> None:
+    """Write the audio of the corpus in FOLDER as binaural, stereo, mono or FOA files.
+
+    With --format seld: FOA audio and annotations for sound event localisation systems.
+    """
+    if kind == "seld":
+        _export_seld(folder, layout, out, splits, sample_rate or 24_000)
+        return
+    if layout is None:
+        raise UserError(
+            "An export needs --audio (foa, binaural, stereo, mono) or --format seld."
+        )
+    _export_wav(folder, layout, out, splits, sample_rate or 32_000, hrtf)
+
+
+def _export_seld(
+    folder: Path, layout: str | None, out: Path, splits: tuple[str, ...], sample_rate: int
+) -> None:
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.dcase.export import export_seld
+
+    if layout not in (None, "foa"):
+        raise UserError(f"--format seld is FOA audio, got --audio {layout}: leave it out.")
+    corpus = Corpus(folder)
+    _refuse_silent(corpus, "an export")
+    bar = partial(tqdm, desc="export", unit=" scenes", dynamic_ncols=True)
+    exported = export_seld(corpus, out, splits, sample_rate, bar)
+    clipped = f"; {exported.clipped} scenes were lowered" if exported.clipped else ""
+    click.echo(
+        f"{exported.scenes} scenes of {exported.classes} classes written to {out}{clipped}."
+    )
+
+
+def _export_wav(
     folder: Path, layout: Any, out: Path, splits: tuple[str, ...], sample_rate: int, hrtf: str
 ) -> None:
-    """Write the audio of the corpus in FOLDER as binaural, stereo, mono or FOA files."""
     from st_audioqa.corpus.export import export_audio
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.decoding import Decoder, describe_audio
@@ -346,6 +395,81 @@ def export(
     bar = partial(tqdm, desc="export", unit=" scenes", dynamic_ncols=True)
     written = export_audio(corpus, out, decoder, splits, bar)
     click.echo(f"{written} files written to {out}: {describe_audio(decoder.describe())}.")
+
+
+@cli.group(name="import")
+def import_() -> None:
+    """Make a corpus of annotated recordings in the DCASE layout."""
+
+
+def _import_options(function: Any) -> Any:
+    for option in (
+        click.option("--out", type=_FOLDER, required=True, help="New folder for the corpus."),
+        click.option("--seed", type=_SEED, default=0, show_default=True, help="Of questions."),
+        click.option(
+            "--directions-only", is_flag=True, help="Leave out distances and their questions."
+        ),
+    ):
+        function = option(function)
+    return click.argument("folder", type=_FOLDER)(function)
+
+
+@import_.command(name="starss23")
+@_import_options
+def import_starss23(folder: Path, out: Path, seed: int, directions_only: bool) -> None:
+    """Import STARSS23 (or STARSS22) from FOLDER, which holds foa_dev and metadata_dev."""
+    from st_audioqa.pipeline.datasets import starss23
+
+    _import(folder, out, starss23(folder), seed, directions_only)
+
+
+@import_.command(name="dcase")
+@_import_options
+@click.option("--classes", type=_FILE, help="Class table; FOLDER/classes.csv if left out.")
+@click.option("--name", default="dcase", show_default=True, help="Of the data set.")
+@click.option("--licence", default="unknown", show_default=True, help="Of the recordings.")
+@click.option("--attribution", default="", help="Who is to be named for the recordings.")
+def import_dcase(
+    folder: Path,
+    out: Path,
+    seed: int,
+    directions_only: bool,
+    classes: Path | None,
+    name: str,
+    licence: str,
+    attribution: str,
+) -> None:
+    """Import any data set in the DCASE layout (2020 and later) from FOLDER."""
+    from st_audioqa.pipeline.datasets import any_dcase
+
+    dataset = any_dcase(folder, classes, name, licence, attribution)
+    _import(folder, out, dataset, seed, directions_only)
+
+
+def _import(folder: Path, out: Path, dataset: Any, seed: int, directions_only: bool) -> None:
+    from st_audioqa.pipeline.recordings import import_recordings
+
+    with tqdm(desc="import", unit=" scenes", dynamic_ncols=True) as bar:
+        imported = import_recordings(
+            folder,
+            out,
+            dataset,
+            seed=seed,
+            directions_only=directions_only,
+            progress=bar.update,
+        )
+    for reason in imported.refused:
+        click.echo(f"LEFT OUT {reason}")
+    manifest = imported.manifest
+    scenes = sum(entry.rows for entry in manifest.scenes)
+    questions = sum(entry.rows for entry in manifest.qa)
+    for kind, counts in manifest.leakage.items():
+        if counts["shared"]:
+            click.echo(f"{counts['shared']} {kind} serve several splits; `verify` names them.")
+    click.echo(
+        f"{scenes} scenes and {questions} questions of {manifest.events['recordings']} recordings "
+        f"lie in {out}; {len(imported.refused)} recordings were left out."
+    )
 
 
 def _refuse_silent(corpus: Any, who: str) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from st_audioqa.conventions import Configuration, directions, to_listener
 
 __all__ = [
+    "RECORDED",
     "Event",
     "Listener",
     "Material",
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating]
+
+RECORDED = "recorded"
+"""Provider of rooms and engine of scenes that were recorded, not simulated."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
 from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.files import write_text
+from st_audioqa.scene import RECORDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,13 +62,13 @@ def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
         _front_matter(manifest, sounds),
         f"# {recipe.name}: a spatio-temporal audio question answering corpus",
         recipe.description,
-        _WHAT,
+        _WHAT_RECORDED if _recorded(manifest) else _WHAT,
         _counts(folder, manifest),
         _question_counts(folder, manifest),
         _LOAD,
         _sources(manifest, sounds),
         _provenance(manifest),
-        _LIMITS.format(crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade]),
+        _limits(manifest),
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
@@ -76,6 +77,8 @@ def _front_matter(manifest: Manifest, sounds: Sounds) -> str:
     free = all(licence.endswith(": CC0-1.0") for licence in sounds.sources)
     non_commercial = manifest.engine["name"] in _NON_COMMERCIAL
     licence = "cc-by-nc-4.0" if non_commercial and free else "other"
+    if _recorded(manifest) and all(each.endswith(": MIT") for each in sounds.sources):
+        licence = "mit"
     lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
     lines += ["- question-answering", "- audio-classification", "tags:"]
     lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
@@ -106,6 +109,19 @@ level is a cue of distance. **Configurations.** S one static source, D one movin
 two sources.
 """
 
+_WHAT_RECORDED = """
+Ten-second, 32 kHz, first-order ambisonic windows of real recordings with one or two annotated
+sound sources that stay or move, with the annotated state of every source in 40 bins of 0.25 s, and
+questions whose one right answer follows from those states.
+
+**Sound field.** AmbiX: channels W, Y, Z, X (ACN order), SN3D normalisation. X front, Y left, Z up.
+**Angles.** Degrees. Azimuth in (-180, 180], 0 front, +90 left; elevation up positive; "clockwise"
+is seen from above. **Distance.** Metres from microphone to source, where `distance_known` in the
+room's `parameters` is true; elsewhere it is 1 m throughout, which stands for nothing, and nothing
+is asked that needs it. **Level.** As recorded; a scene that would clip has a `gain_db` below 0.
+**Configurations.** S one static source, D one moving source, SS, SD, DD two sources.
+"""
+
 _LOAD = """
 ## How to load it
 
@@ -133,10 +149,31 @@ constant speed and are rendered with one stationary impulse response per bin, cr
 {crossfade}. A good score here is not evidence of robustness on real recordings.
 """
 
+_LIMITS_RECORDED = """
+## Limits
+
+Places and times are those of the annotation, which people and trackers made every 0.1 s; between
+its frames, and while a source is silent, places are interpolated. Sounds that the data set does
+not annotate can be heard and are not asked about. Windows were chosen by the rules in
+docs/real_recordings.md, so clear cases are commoner here than in the recordings. The importer was
+tested on miniatures made in this format, not on the published recordings: look at what
+`st-audioqa verify` says before you trust a number.
+"""
+
 _CROSSFADES = {
     "plain": "there is no Doppler shift, and some level is lost between bins",
     "aligned": "reflections have the Doppler shift of the direct sound",
 }
+
+
+def _recorded(manifest: Manifest) -> bool:
+    return manifest.recipe.rooms.provider == RECORDED
+
+
+def _limits(manifest: Manifest) -> str:
+    if _recorded(manifest):
+        return _LIMITS_RECORDED
+    return _LIMITS.format(crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade])
 
 
 def _counts(folder: Path, manifest: Manifest) -> str:
@@ -194,7 +231,7 @@ def _sources(manifest: Manifest, sounds: Sounds) -> str:
         and not what.endswith("digest")
         and not what.startswith("version")
     )
-    if left_out:
+    if left_out and not _recorded(manifest):
         parts.append(f"Clips of the library: {left_out}.")
     parts.append(_leakage(manifest))
     parts.append(ENGINE_LICENCES.get(manifest.engine["name"], ""))
@@ -224,6 +261,15 @@ def _provenance(manifest: Manifest) -> str:
     if engine["name"] == "habitat":
         repeats = ""  # what ENGINE_LICENCES says of it
     rejected = ", ".join(f"{reason} {count}" for reason, count in manifest.rejections.items())
+    if _recorded(manifest):
+        return f"""
+## How it was made
+
+`st-audioqa import` of {manifest.events["recordings"]} recordings
+({manifest.events["recordings_left_out"]} were left out as broken), questions by seed
+{manifest.seed}. Versions: {versions}. Whole seconds that begin no window: {rejected or "none"}.
+The SHA-256 of every file stands in `manifest.json`. {_VERIFY}
+"""
     return f"""
 ## How it was made
 

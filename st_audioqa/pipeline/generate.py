@@ -34,7 +34,14 @@ from st_audioqa.recipes import Recipe
 from st_audioqa.scene import Question
 from st_audioqa.templates import QuestionEngine
 
-__all__ = ["ask_again", "finish", "plan_corpus", "question_engine", "render_scenes"]
+__all__ = [
+    "ask_again",
+    "finish",
+    "plan_corpus",
+    "question_engine",
+    "render_scenes",
+    "write_questions",
+]
 
 _QUESTIONS_PER_SHARD = 50_000
 _LABEL_COLUMNS = ("sources.list.element.labels", "sources.list.element.mids")
@@ -131,7 +138,7 @@ def finish(work: Work) -> Manifest:
     with work.alone():
         scenes, rejections = work.finished_shards()
         manifest = _manifest(work.plan, scenes, rejections, with_audio=work.with_audio)
-        manifest = _with_questions(work.folder, manifest)
+        manifest = write_questions(work.folder, manifest)
     work.close()
     return manifest
 
@@ -139,7 +146,7 @@ def finish(work: Work) -> Manifest:
 def ask_again(folder: Path) -> Manifest:
     """Makes the questions of a finished corpus anew, and its manifest and card."""
     before = Manifest.load(folder)
-    manifest = _with_questions(folder, before)
+    manifest = write_questions(folder, before)
     kept = {entry.path for entry in (*manifest.qa, *manifest.robustness)}
     for entry in (*before.qa, *before.robustness):
         if entry.path not in kept:
@@ -147,7 +154,8 @@ def ask_again(folder: Path) -> Manifest:
     return manifest
 
 
-def _with_questions(folder: Path, manifest: Manifest) -> Manifest:
+def write_questions(folder: Path, manifest: Manifest) -> Manifest:
+    """Questions, card and manifest of a corpus whose scenes are written."""
     leakage = _leakage(folder, manifest.scenes)
     written, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
     counts: Counter[str] = Counter()

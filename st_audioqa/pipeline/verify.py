@@ -48,7 +48,7 @@ from st_audioqa.pipeline.tools import open_rooms
 from st_audioqa.rooms.placement import line_of_sight
 from st_audioqa.rooms.provider import RoomProvider
 from st_audioqa.rooms.space import keeps_clear
-from st_audioqa.scene import Question, Room, Scene, SourceTrack, track_directions
+from st_audioqa.scene import RECORDED, Question, Room, Scene, SourceTrack, track_directions
 from st_audioqa.scene_table import SceneTable
 
 __all__ = ["MIN_SCENES", "Report", "verify"]
@@ -58,6 +58,8 @@ Floats = NDArray[np.floating]
 _MAX_LABEL_ERROR = 1e-3
 _MAX_MEDIAN_DOA_ERROR_DEG = 20.0
 """A corpus whose median lies above this has its axes or its audio mixed up."""
+_MAX_MEDIAN_RECORDED_DEG = 35.0
+"""The same for recordings: other sounds, noise and people who mark places take their share."""
 _FEW_SCENES_DEG = 30.0
 """Added to it over the square root of the number of scenes. Of right scenes, a quarter lies above
 the limit by itself: the median of two did for every fourth corpus, of twelve for every 30th."""
@@ -70,6 +72,7 @@ more scenes than this share (and more than one) that sound so far from their lab
 _MAX_BIAS_DEG = 5.0
 """Reverberation spreads measured azimuths but does not turn them: a median residual beyond this
 (and twice its own uncertainty) means turned axes."""
+_MAX_BIAS_RECORDED_DEG = 15.0
 _MAX_LEAD_S = 0.35
 """Labels that lead or trail the sound of moving sources by more are wrong in time."""
 
@@ -147,7 +150,7 @@ def verify(
             on_scene()
     _check_leakage(leakage, manifest, report)
     _check_questions(folder, question_files, scenes, manifest, report)
-    _check_directions(report)
+    _check_directions(report, recorded=_recorded(manifest))
     single = [scene for scene in scenes.values() if len(scene.sources) == 1]
     if manifest.has_audio and single and not report.doa_error_deg:
         report.faults.append("direction of arrival: no single-source scene can be measured")
@@ -215,6 +218,8 @@ def _scenes(
 
 def _open_rooms(manifest: Manifest, path: Path | None, report: Report) -> RoomProvider | None:
     """What builds the rooms again, where it can be had here."""
+    if _recorded(manifest):
+        return None
     recipe = manifest.recipe
     if path is not None:
         options = {**recipe.rooms.options, "path": str(path)}
@@ -299,6 +304,7 @@ def _source_faults(
         yield f"labels differ from positions by {error:.3g}"
     low, high = manifest.recipe.placement.distance_m
     near_far = source.distance_m.min() < low - 1e-3 or source.distance_m.max() > high + 1e-3
+    near_far &= not _recorded(manifest)
     if near_far or (room is not None and not _inside(room, source.position)):
         yield "leaves the room or the recipe's range of distance"
     if room is not None:
@@ -306,7 +312,9 @@ def _source_faults(
         if (seen != source.line_of_sight).any():
             yield "line of sight is not that of the room"
     still = bool((np.ptp(source.position, axis=0) == 0).all())
-    if source.moving == still or source.moving != (scene.configuration[source.index] == "D"):
+    # Annotations of a source that stays waver a little.
+    unlike = source.moving == still and not (_recorded(manifest) and not still)
+    if unlike or source.moving != (scene.configuration[source.index] == "D"):
         yield f"moving is {source.moving}, its track says otherwise"
 
 
@@ -351,17 +359,24 @@ def _inside(room: Room, points: Floats) -> bool:
     return bool(keeps_clear(room, points).all())
 
 
-def _check_directions(report: Report) -> None:
-    """What the directions of all scenes say together."""
+def _recorded(manifest: Manifest) -> bool:
+    """Whether scenes were recorded: no room to build again, no renderer to trust."""
+    return manifest.recipe.rooms.provider == RECORDED
+
+
+def _check_directions(report: Report, *, recorded: bool) -> None:
+    """What the directions of all scenes say together; of recordings only what holds for the
+    middle of them, since the loudest sound need not be an annotated one."""
     errors = report.doa_error_deg
-    limit = _MAX_MEDIAN_DOA_ERROR_DEG + _FEW_SCENES_DEG / np.sqrt(max(len(errors), 1))
+    limit = _MAX_MEDIAN_RECORDED_DEG if recorded else _MAX_MEDIAN_DOA_ERROR_DEG
+    limit += _FEW_SCENES_DEG / np.sqrt(max(len(errors), 1))
     if errors and not report.median_doa_error_deg <= limit:
         report.faults.append(
             f"direction of arrival: median error {report.median_doa_error_deg:.1f} deg over "
             f"{len(errors)} single-source scenes, wanted at most {limit:.0f}"
         )
     far_off = sorted(name for name, error in errors.items() if not error <= _FAR_OFF_DEG)
-    if len(far_off) > max(1.0, _MAX_SHARE_FAR_OFF * len(errors)):
+    if not recorded and len(far_off) > max(1.0, _MAX_SHARE_FAR_OFF * len(errors)):
         report.faults += [
             f"scene {name}: sounds {errors[name]:.0f} deg away from its label"
             for name in far_off
@@ -370,12 +385,13 @@ def _check_directions(report: Report) -> None:
     if len(values) >= MIN_SCENES:
         median = float(np.median(values))
         spread = float(np.median(np.abs(values - median))) * 1.4826
-        if abs(median) > _MAX_BIAS_DEG + 2.0 * 1.25 * spread / np.sqrt(len(values)):
+        most = _MAX_BIAS_RECORDED_DEG if recorded else _MAX_BIAS_DEG
+        if abs(median) > most + 2.0 * 1.25 * spread / np.sqrt(len(values)):
             report.faults.append(
                 f"direction of arrival: azimuth is turned by {median:+.1f} deg, the median of "
                 f"{len(values)} single-source scenes"
             )
-    if len(report.leads) >= MIN_SCENES and abs(report.lead_s) > _MAX_LEAD_S:
+    if not recorded and len(report.leads) >= MIN_SCENES and abs(report.lead_s) > _MAX_LEAD_S:
         report.faults.append(
             f"direction of arrival: sound is ahead of its labels by {report.lead_s:+.2f} s over "
             f"{len(report.leads)} moving sources"

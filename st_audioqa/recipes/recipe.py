@@ -172,6 +172,9 @@ class QuestionsRecipe(_Section):
     """Azimuth is asked about only where the source is not nearly overhead or underfoot."""
     min_active_bins: int = Field(2, ge=1, le=4)
     """Bins of an anchor window in which a source must sound to be asked about there."""
+    unasked: tuple[str, ...] = ()
+    """What is not asked about: attributes ("distance"), or one attribute of one answer rule
+    ("change/elevation"). For recordings whose annotations leave something open."""
     most: dict[str, dict[Literal["A", "B", "C"], Count]] = {}
     """Most questions per split and type; kinds share them evenly. As many as can be asked with
     even answers where left out."""
@@ -236,13 +239,16 @@ class Recipe(_Section):
         """SHA-256 of the recipe, its seed included.
 
         The limits of its engine and the places of files are left out: the same recordings
-        elsewhere (`EventsRecipe.digest`) make the same corpus.
+        elsewhere (`EventsRecipe.digest`) make the same corpus. So are fields that only some
+        corpora have, where they say nothing: the others keep their hash.
         """
-        limits: dict[str, Any] = {"renderer": {"time_limit_s", "memory_limit_gb"}}
+        left_out: dict[str, Any] = {"renderer": {"time_limit_s", "memory_limit_gb"}}
         if self.events.digest is None:
-            limits["events"] = {"digest"}
+            left_out["events"] = {"digest"}
+        if not self.questions.unasked:
+            left_out["questions"] = {"unasked"}
         text = json.dumps(
-            self.published.model_dump(mode="json", exclude=limits), sort_keys=True
+            self.published.model_dump(mode="json", exclude=left_out), sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -144,8 +144,10 @@ class QuestionEngine:
         for family in self._families:
             for kind in family.kind:
                 cases = [CONFIGURATIONS.index(case) for case in kind.cases]
+                attribute = kind.rule_attribute or kind.attribute
+                if {attribute, f"{kind.rule}/{attribute}"} & set(self._guards.unasked):
+                    continue
                 for anchor in kind.anchors:
-                    attribute = kind.rule_attribute or kind.attribute
                     asked = RULES[kind.rule](facts, attribute, anchor)
                     configuration = facts.configuration[asked.scene]
                     if kind.pool_cases:
