@@ -16,7 +16,7 @@ Time
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,7 @@ __all__ = [
     "LEVEL_ELEVATION_DEG",
     "MAX_DISTANCE_M",
     "N_BINS",
+    "PAPER_CONFIGURATIONS",
     "SAMPLES_PER_BIN",
     "SAMPLE_RATE",
     "SCENE_SAMPLES",
@@ -71,8 +72,26 @@ BIN_TIMES_S: Floats = (np.arange(N_BINS) + 0.5) * BIN_S
 
 CHANNELS = ("W", "Y", "Z", "X")
 
-Configuration = Literal["S", "D", "SS", "SD", "DD"]
-CONFIGURATIONS: tuple[Configuration, ...] = ("S", "D", "SS", "SD", "DD")
+Configuration = Literal[
+    "S",
+    "D",
+    "SS",
+    "SD",
+    "DD",
+    "SSS",
+    "SSD",
+    "SDD",
+    "DDD",
+    "SSSS",
+    "SSSD",
+    "SSDD",
+    "SDDD",
+    "DDDD",
+]
+"""One letter per source: S stays, D moves; those that stay come first."""
+CONFIGURATIONS: tuple[Configuration, ...] = get_args(Configuration)
+PAPER_CONFIGURATIONS = CONFIGURATIONS[:5]
+"""One and two sources; the others are beyond the paper (docs/extended.md)."""
 
 ANCHORS: dict[str, tuple[int, ...]] = {
     "beginning": (0, 1, 2, 3),

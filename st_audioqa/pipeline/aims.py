@@ -88,7 +88,32 @@ def choose(
         if not np.isfinite(total).any():
             raise RejectedDraw("too_few_tracks", "two sources, and one path to share")
     one, other = divmod(_ranked(total.ravel(), rank), total.shape[1])
-    return [one, other], float(np.float32(yaw[one]))
+    chosen = [one, other]
+    for further in range(2, len(tracks)):
+        chosen.append(_further(tracks, chosen, aims["sources"][further], yaw[one], rng, tie))
+    return chosen, float(np.float32(yaw[one]))
+
+
+def _further(
+    tracks: Sequence[Tracks],
+    chosen: Sequence[int],
+    aims: Mapping[str, Any],
+    yaw: float,
+    rng: np.random.Generator,
+    tie: float,
+) -> int:
+    """The track of a third or fourth source: its own aims, and no path that is taken."""
+    own = tracks[len(chosen)]
+    at = _CENTRE_BIN[aims["anchor"]]
+    score = track_score(own, aims)
+    score += 1.0 * (sector(wrap_deg(own.azimuth_deg[:, at] - yaw)) == aims["azimuth"])
+    score += rng.uniform(0, tie, size=len(score))
+    for other, which in zip(tracks, chosen, strict=False):
+        if other is own:
+            score[own.path == own.path[which]] = -np.inf
+    if not np.isfinite(score).any():
+        raise RejectedDraw("too_few_tracks", "more sources than paths to share")
+    return int(np.argmax(score))
 
 
 def _ranked(scores: Floats, rank: int) -> int:
@@ -98,12 +123,15 @@ def _ranked(scores: Floats, rank: int) -> int:
 
 
 def track_score(tracks: Tracks, aims: Mapping[str, Any]) -> Floats:
-    """Points for each aim a candidate meets: distance 3, the others 2, a near speed less."""
+    """Points for each aim a candidate meets: a kind of motion 4, distance 3, the others 2, a near
+    speed less."""
     at = _CENTRE_BIN[aims["anchor"]]
     elevation = tracks.elevation_deg[:, at]
     inside = np.abs(np.abs(elevation) - LEVEL_ELEVATION_DEG) > 4.0
     score = 2.0 * ((elevation_class(elevation) == aims["elevation"]) & inside)
     score += 3.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
+    if "motion" in aims:
+        score += 4.0 * np.array([each["kind"] == aims["motion"] for each in tracks.motions])
     if "change" in aims:
         for attribute, (change, least) in _changes(tracks).items():
             wanted = aims["change"][attribute]

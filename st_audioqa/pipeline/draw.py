@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import SAMPLE_RATE, wrap_deg
+from st_audioqa.errors import RejectedDraw
 from st_audioqa.events.loudness import activity
 from st_audioqa.pipeline.aims import choose
 from st_audioqa.pipeline.geometry import DRAWS_PER_GEOMETRY, Geometry, draw_geometry
@@ -29,6 +31,8 @@ from st_audioqa.seeding import derived_seed, generator
 __all__ = ["Drawn", "draw_scene"]
 
 Floats = NDArray[np.floating]
+
+_LEAST_HEARD_PATH_M = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,8 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
         _track(i, geometry, listener, events[i], waveforms[i], chosen[i])
         for i in range(len(chosen))
     ]
+    if recipe.events.windows or recipe.placement.motions != ("linear",):
+        _check_motion_is_heard(sources)
     scene = Scene(
         scene_id=spec.scene_id,
         split=spec.split,
@@ -94,11 +100,45 @@ def draw_scene(spec: SceneSpec, attempt: int, tools: Tools) -> Drawn:
 
 def _events(spec: SceneSpec, attempt: int, tools: Tools) -> list[Event]:
     rng = generator(tools.recipe.seed, spec.scene_id, attempt, "events")
+    one, other = _twins(len(spec.configuration), rng, tools.recipe.events.same_label)
     events: list[Event] = []
-    for _ in spec.configuration:
-        taken = [label for event in events for label in event.labels]
-        events.append(tools.library.draw(rng, spec.split, avoid=taken))
+    for i in range(len(spec.configuration)):
+        taken = [
+            label
+            for j, event in enumerate(events)
+            for label in event.labels
+            if (j, i) != (one, other)
+        ]
+        name = events[one].name if i == other else None
+        events.append(tools.library.draw(rng, spec.split, name, taken))
+    if other > 0:
+        _check_twins(events[one], events[other])
     return events
+
+
+def _twins(n_sources: int, rng: np.random.Generator, share: float) -> tuple[int, int]:
+    """Which two sources have one label, the earlier first; (-1, -1) where none."""
+    if share == 0.0 or n_sources == 1 or rng.random() >= share:
+        return -1, -1
+    one, other = sorted(rng.permutation(n_sources)[:2].tolist())
+    return one, other
+
+
+def _check_twins(one: Event, other: Event) -> None:
+    """Two sources of one label must have one name, and be two recordings."""
+    if one.name != other.name:
+        raise RejectedDraw("no_twin", f"{other.name} is no {one.name}")
+    if (one.recording or one.clip_id) == (other.recording or other.clip_id):
+        raise RejectedDraw("no_twin", f"{one.clip_id} twice")
+
+
+def _check_motion_is_heard(sources: Sequence[SourceTrack]) -> None:
+    """A source that moves must do so while it sounds, or its label could not be heard."""
+    for source in sources:
+        heard = source.position[source.activity]
+        far = np.linalg.norm(heard - heard[:1], axis=-1).max(initial=0.0)
+        if source.moving and far < _LEAST_HEARD_PATH_M:
+            raise RejectedDraw("unheard_motion", f"source {source.index} by {far:.2f} m")
 
 
 def _track(

@@ -8,6 +8,7 @@ path backwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,8 +56,10 @@ def draw_geometry(
     if spec.geometry is None:
         room, ears = _room_and_ears(spec.split, rng, tools)
         tracks = [
-            draw_tracks(room, ears, rng, limits, moving=movement == "D")
-            for movement in spec.configuration
+            draw_tracks(
+                room, ears, rng, limits, moving=movement == "D", motion=aims.get("motion", "")
+            )
+            for movement, aims in zip(spec.configuration, spec.aims["sources"], strict=True)
         ]
         return Geometry(room, ears, tuple(tracks))
     room, ears, static, moving = _shared(
@@ -84,21 +87,26 @@ def _shared(
     """Room, ears, static and moving tracks that several scenes have in common."""
     rng = generator(tools.recipe.seed, "geometry", geometry.name, attempt)
     room, ears = _room_and_ears(split, rng, tools)
+    limits = tools.recipe.placement
     static, moving = (
-        _spread(draw_tracks(room, ears, rng, tools.recipe.placement, moving=moves), count, rng)
+        _spread(
+            draw_tracks(room, ears, rng, limits, moving=moves), count, rng, limits.motions
+        )
         for moves, count in ((False, geometry.n_static), (True, geometry.n_moving))
     )
     return room, ears, static, moving
 
 
-def _spread(tracks: Tracks, count: int, rng: np.random.Generator) -> Tracks:
+def _spread(
+    tracks: Tracks, count: int, rng: np.random.Generator, motions: Sequence[str]
+) -> Tracks:
     """Up to `count` paths, there and back, that lie as far apart as tracks of scenes do.
 
     Each is the best for aims of its own, dealt as those of scenes are.
     """
     movement = "D" if tracks.motions[0]["kind"] != "static" else "S"
     free = np.ones(len(tracks.path), dtype=bool)
-    for aims in deal_track_aims(rng, movement, count):
+    for aims in deal_track_aims(rng, movement, count, motions):
         if free.any():
             score = np.where(free, track_score(tracks, aims), -np.inf)
             free &= tracks.path != tracks.path[int(np.argmax(score))]

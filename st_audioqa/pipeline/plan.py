@@ -79,7 +79,9 @@ def _split_specs(recipe: Recipe, split: str) -> list[SceneSpec]:
     for configuration in CONFIGURATIONS:
         count = counts.get(configuration, 0)
         rng = generator(recipe.seed, "plan", split, configuration)
-        drafts += [(configuration, aims) for aims in _deal_aims(rng, configuration, count)]
+        motions = recipe.placement.motions
+        dealt = _deal_aims(rng, configuration, count, motions)
+        drafts += [(configuration, aims) for aims in dealt]
     order = generator(recipe.seed, "order", split).permutation(len(drafts))
     return [
         SceneSpec(f"{split}-{place:06d}", split, *drafts[which])
@@ -88,7 +90,7 @@ def _split_specs(recipe: Recipe, split: str) -> list[SceneSpec]:
 
 
 def deal_track_aims(
-    rng: np.random.Generator, movement: str, count: int
+    rng: np.random.Generator, movement: str, count: int, motions: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Aims of `count` tracks that stay ("S") or move ("D"), every value as often as the others."""
     columns: dict[str, list[Any]] = {
@@ -102,6 +104,8 @@ def deal_track_aims(
         changes = _dealt(rng, signs, count)
         columns["speed_m_s"] = _dealt(rng, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), count)
         columns["change"] = [dict(zip(_ATTRIBUTES, each, strict=True)) for each in changes]
+        if len(motions) > 1:
+            columns["motion"] = _dealt(rng, motions, count)
     return [{key: values[i] for key, values in columns.items()} for i in range(count)]
 
 
@@ -135,10 +139,10 @@ def _shared(specs: Sequence[SceneSpec], reuse: int) -> list[SceneSpec]:
 
 
 def _deal_aims(
-    rng: np.random.Generator, configuration: Configuration, count: int
+    rng: np.random.Generator, configuration: Configuration, count: int, motions: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Aims of all scenes of one configuration."""
-    sources = [deal_track_aims(rng, movement, count) for movement in configuration]
+    sources = [deal_track_aims(rng, movement, count, motions) for movement in configuration]
     pairs = _dealt(rng, _pair_aims(configuration), count)
     return [
         {
@@ -150,7 +154,7 @@ def _deal_aims(
 
 
 def _pair_aims(configuration: Configuration) -> list[dict[str, str] | None]:
-    """What two sources should have in common, in the proportions they are dealt in."""
+    """What the first two sources should have in common, in the proportions they are dealt in."""
     if len(configuration) == 1:
         return [None]
     share: list[dict[str, str] | None] = [
@@ -158,7 +162,7 @@ def _pair_aims(configuration: Configuration) -> list[dict[str, str] | None]:
         for attribute in _ATTRIBUTES
         for anchor in ANCHORS
     ]
-    if configuration == "SS":
+    if "D" not in configuration[:2]:
         return [*share, *[None] * len(share)]
     cross: list[dict[str, str] | None] = [
         {"kind": "cross", "attribute": attribute, "anchor": ""}

@@ -10,6 +10,8 @@ from pathlib import Path
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.events.library import EventLibrary, open_library
+from st_audioqa.events.windows import WindowedLibrary
+from st_audioqa.pipeline.motions import MOTIONS
 from st_audioqa.recipes.recipe import Recipe, RendererRecipe
 from st_audioqa.renderers.bank import RIRBank
 from st_audioqa.renderers.engine import ENGINES, RIREngine
@@ -87,6 +89,8 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         render.
     """
     provider = open_rooms(recipe)
+    for kind in recipe.placement.motions:
+        MOTIONS.get(kind)
     events = recipe.events
     library = open_library(
         events.library,
@@ -95,6 +99,8 @@ def open_tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
         level_dbfs=events.level_dbfs,
         level_spread_db=events.level_spread_db,
     )
+    if events.windows:
+        library = WindowedLibrary(library, events.windows)
     engine = _engine(recipe.renderer)
     if not provider.makes <= engine.shapes:
         raise UserError(

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from st_audioqa.conventions import DURATION_S, N_BINS
+from st_audioqa.conventions import N_BINS
+from st_audioqa.pipeline.motions import MOTIONS
 from st_audioqa.recipes import PlacementRecipe
-from st_audioqa.rooms.placement import linear_paths, static_positions
+from st_audioqa.rooms.placement import static_positions
 from st_audioqa.scene import Listener, Room, track_directions
 
 __all__ = ["Tracks", "draw_tracks", "stored"]
@@ -62,8 +63,11 @@ def draw_tracks(
     limits: PlacementRecipe,
     *,
     moving: bool,
+    motion: str = "",
 ) -> Tracks:
     """Valid static places, or valid paths each taken both ways.
+
+    The paths are of the kind `motion`, or of all kinds of `limits.motions`.
 
     Raises
     ------
@@ -72,20 +76,25 @@ def draw_tracks(
     """
     motions: list[dict[str, Any]]
     if moving:
-        ends, positions = linear_paths(room, ears, rng, limits, _CANDIDATES)
+        kinds = (motion,) if motion else limits.motions
+        count = -(-_CANDIDATES // len(kinds))
+        drawn = [MOTIONS.get(kind)(room, ears, rng, limits, count) for kind in kinds]
+        names = [k for k, each in zip(kinds, drawn, strict=True) for _ in each.speed_m_s] * 2
+        ends = np.concatenate([each.ends for each in drawn])
+        positions = np.concatenate([each.positions for each in drawn])
+        speed = np.tile(np.concatenate([each.speed_m_s for each in drawn]), 2)
         path = np.tile(np.arange(len(ends)), 2)
         # A path taken backwards is as good a path and turns every change round.
         ends = np.concatenate([ends, ends[:, ::-1]])
         positions = np.concatenate([positions, positions[:, ::-1]])
-        speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
         motions = [
             {
-                "kind": "linear",
+                "kind": name,
                 "speed_m_s": float(s),
                 "start": e[0].tolist(),
                 "end": e[1].tolist(),
             }
-            for s, e in zip(speed, ends, strict=True)
+            for name, s, e in zip(names, speed, ends, strict=True)
         ]
     else:
         points = static_positions(room, ears, rng, limits, _CANDIDATES)

@@ -7,9 +7,17 @@ import json
 import sys
 from importlib import resources
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from st_audioqa.conventions import MAX_DISTANCE_M, Configuration
 from st_audioqa.errors import UserError, unknown_name
@@ -48,6 +56,18 @@ Reuse = Annotated[int, Field(ge=1, le=1000)]
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    opt_in: ClassVar[tuple[str, ...]] = ()
+    """Keys that are written down only where they are set: a recipe that does not know them keeps
+    its hash, and its corpus every byte."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        for name in self.opt_in:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                found.pop(name, None)
+        return found
+
 
 class RoomsRecipe(_Section):
     """Which rooms."""
@@ -74,6 +94,12 @@ class EventsRecipe(_Section):
     """Levels are spread evenly this far to either side."""
     options: dict[str, Any] = {}
     """Options of the library, such as `label_set` and `repeat`."""
+    windows: float = Field(0.0, ge=0, le=1)
+    """Share of sources that come in late, end early, or both (`events.windows`)."""
+    same_label: float = Field(0.0, ge=0, le=1)
+    """Share of scenes of several sources in which two have the same label."""
+
+    opt_in: ClassVar[tuple[str, ...]] = ("windows", "same_label", "digest")
 
     @model_validator(mode="after")
     def _loud_enough(self) -> EventsRecipe:
@@ -97,6 +123,10 @@ class PlacementRecipe(_Section):
     speed_m_s: Range = (0.2, 2.0)
     min_line_of_sight: float = Field(1.0, ge=0, le=1)
     """Least share of bins in which nothing stands between source and listener."""
+    motions: tuple[str, ...] = Field(("linear",), min_length=1)
+    """Kinds of motion that moving sources have, equally often (`pipeline.motions`)."""
+
+    opt_in: ClassVar[tuple[str, ...]] = ("motions",)
 
     @model_validator(mode="after")
     def _ranges(self) -> PlacementRecipe:
@@ -175,9 +205,19 @@ class QuestionsRecipe(_Section):
     unasked: tuple[str, ...] = ()
     """What is not asked about: attributes ("distance"), or one attribute of one answer rule
     ("change/elevation"). For recordings whose annotations leave something open."""
-    most: dict[str, dict[Literal["A", "B", "C"], Count]] = {}
+    sets: tuple[Literal["paper", "extended"], ...] = ("paper",)
+    """Which families are asked: "extended" ones (docs/extended.md) fill a table of their own."""
+    most: dict[str, dict[Literal["A", "B", "C", "E"], Count]] = {}
     """Most questions per split and type; kinds share them evenly. As many as can be asked with
     even answers where left out."""
+
+    opt_in: ClassVar[tuple[str, ...]] = ("sets", "unasked")
+
+    @model_validator(mode="after")
+    def _asks_the_papers(self) -> QuestionsRecipe:
+        if "paper" not in self.sets or len(set(self.sets)) < len(self.sets):
+            raise ValueError('sets must hold "paper", and each set once')
+        return self
 
     def min_change(self, attribute: str) -> float:
         """Least change of azimuth (deg), elevation (deg) or distance (m) that is asked about."""
@@ -239,16 +279,11 @@ class Recipe(_Section):
         """SHA-256 of the recipe, its seed included.
 
         The limits of its engine and the places of files are left out: the same recordings
-        elsewhere (`EventsRecipe.digest`) make the same corpus. So are fields that only some
-        corpora have, where they say nothing: the others keep their hash.
+        elsewhere (`EventsRecipe.digest`) make the same corpus.
         """
-        left_out: dict[str, Any] = {"renderer": {"time_limit_s", "memory_limit_gb"}}
-        if self.events.digest is None:
-            left_out["events"] = {"digest"}
-        if not self.questions.unasked:
-            left_out["questions"] = {"unasked"}
+        limits = {"renderer": {"time_limit_s", "memory_limit_gb"}}
         text = json.dumps(
-            self.published.model_dump(mode="json", exclude=left_out), sort_keys=True
+            self.published.model_dump(mode="json", exclude=limits), sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

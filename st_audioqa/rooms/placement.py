@@ -15,7 +15,15 @@ from st_audioqa.recipes import PlacementRecipe
 from st_audioqa.rooms.space import blocked, can_stand, floor_points, keeps_clear
 from st_audioqa.scene import Room
 
-__all__ = ["line_of_sight", "linear_paths", "place_listener", "static_positions"]
+__all__ = [
+    "evenly_fast",
+    "is_free",
+    "line_of_sight",
+    "linear_paths",
+    "place_listener",
+    "points_around",
+    "static_positions",
+]
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -57,8 +65,8 @@ def static_positions(
     found: list[Floats] = []
     total = 0
     for _ in range(_MAX_BATCHES):
-        points = _points_around(room, listener, rng, limits, _BATCH)
-        points = points[_free(room, points, limits)]
+        points = points_around(room, listener, rng, limits, _BATCH)
+        points = points[is_free(room, points, limits)]
         seen = line_of_sight(room, listener, points)
         points = points[seen >= limits.min_line_of_sight]
         found.append(points)
@@ -90,8 +98,8 @@ def linear_paths(
     found: list[tuple[Floats, Floats]] = []
     total = 0
     for _ in range(_MAX_BATCHES):
-        points = _points_around(room, listener, rng, limits, 2 * _BATCH)
-        points = points[_free(room, points, limits)]
+        points = points_around(room, listener, rng, limits, 2 * _BATCH)
+        points = points[is_free(room, points, limits)]
         half = len(points) // 2
         ends = np.stack([points[:half], points[half : 2 * half]], axis=1)
         speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
@@ -100,7 +108,7 @@ def linear_paths(
         ends = ends[clear]
         along = (BIN_TIMES_S / DURATION_S)[None, :, None]
         positions = ends[:, :1] + along * (ends[:, 1:] - ends[:, :1])
-        good = _free(room, positions, limits).all(axis=1)
+        good = is_free(room, positions, limits).all(axis=1)
         distance = np.linalg.norm(positions - listener, axis=-1)
         good &= (distance >= limits.distance_m[0]).all(axis=1)
         good &= (distance <= limits.distance_m[1]).all(axis=1)
@@ -114,7 +122,8 @@ def linear_paths(
     if total == 0:
         raise RejectedDraw("no_source_path", room.info.name)
     all_ends, all_positions = (np.concatenate(part) for part in zip(*found, strict=True))
-    chosen = _evenly_fast(all_ends, rng, count)
+    speed = np.linalg.norm(all_ends[:, 1] - all_ends[:, 0], axis=-1) / DURATION_S
+    chosen = evenly_fast(speed, rng, count)
     return all_ends[chosen], all_positions[chosen]
 
 
@@ -123,21 +132,20 @@ def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
     return ~blocked(room, listener, positions)
 
 
-def _evenly_fast(ends: Floats, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-    """Up to `count` paths with all speeds that occur about equally often.
+def evenly_fast(speed: Floats, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """Up to `count` of some paths (an index into them), with all speeds that occur about equally often.
 
     Most pairs of points in a room are near each other; taken as they come, fast sources would
     hardly be heard.
     """
-    speed = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) / DURATION_S
     edges = np.linspace(speed.min(), speed.max() + 1e-9, 9)
     which = np.digitize(speed, edges) - 1
     weight = 1.0 / np.bincount(which, minlength=8)[which]
-    size = min(count, len(ends))
-    return rng.choice(len(ends), size=size, replace=False, p=weight / weight.sum())
+    size = min(count, len(speed))
+    return rng.choice(len(speed), size=size, replace=False, p=weight / weight.sum())
 
 
-def _free(room: Room, points: Floats, limits: PlacementRecipe) -> Bools:
+def is_free(room: Room, points: Floats, limits: PlacementRecipe) -> Bools:
     """Whether points keep clear of walls, floor, ceiling and furniture."""
     return keeps_clear(
         room,
@@ -149,7 +157,7 @@ def _free(room: Room, points: Floats, limits: PlacementRecipe) -> Bools:
     )
 
 
-def _points_around(
+def points_around(
     room: Room, listener: Floats, rng: np.random.Generator, limits: PlacementRecipe, count: int
 ) -> Floats:
     """Points within reach of the listener, equally often at every distance.
