@@ -49,7 +49,7 @@ class Model:
         ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
         if question.answer_kind == "events":
             return LIST_SEPARATOR.join(ranked[: 1 if question.type == "A" else 2])
-        if question.answer_kind == "source":
+        if question.answer_kind in ("source", "one_of"):
             return _named(question).get(ranked[0], ranked[0])
         return ranked[0]
 
@@ -64,7 +64,7 @@ def _roles(question: Question) -> tuple[str, ...]:
     """What an answer counts as."""
     if question.answer_kind == "events":
         return split_labels(question.answer)
-    if question.answer_kind == "source":
+    if question.answer_kind in ("source", "one_of"):
         roles = {name: role for role, name in _named(question).items()}
         return (roles.get(question.answer, question.answer),)
     return (question.answer,)
@@ -73,4 +73,4 @@ def _roles(question: Question) -> tuple[str, ...]:
 def _named(question: Question) -> dict[str, str]:
     """Role -> name of the sources; options list them in the order of the question."""
     names = [option for option in question.options if option not in ("both", "neither")]
-    return dict(zip(("first", "second"), names, strict=False))
+    return dict(zip(("first", "second", "third", "fourth"), names, strict=False))

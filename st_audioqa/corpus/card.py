@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from st_audioqa.conventions import CONFIGURATIONS
+from st_audioqa.conventions import CONFIGURATIONS, PAPER_CONFIGURATIONS
 from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
-from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.files import write_text
 from st_audioqa.scene import RECORDED
@@ -62,7 +62,8 @@ def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
         _front_matter(manifest, sounds),
         f"# {recipe.name}: a spatio-temporal audio question answering corpus",
         recipe.description,
-        _WHAT_RECORDED if _recorded(manifest) else _WHAT,
+        (_WHAT_RECORDED if _recorded(manifest) else _WHAT)
+        + (_EXTENDED if manifest.extended else ""),
         _counts(folder, manifest),
         _question_counts(folder, manifest),
         _LOAD,
@@ -82,7 +83,8 @@ def _front_matter(manifest: Manifest, sounds: Sounds) -> str:
     lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
     lines += ["- question-answering", "- audio-classification", "tags:"]
     lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
-    tables = {"qa": manifest.qa, "scenes": manifest.scenes, "robustness": manifest.robustness}
+    tables = {"qa": manifest.qa, "scenes": manifest.scenes}
+    tables |= {name: manifest.entries(name) for name in QUESTION_TABLES if name != "qa"}
     for table, entries in tables.items():
         if not entries:
             continue
@@ -122,6 +124,13 @@ is asked that needs it. **Level.** As recorded; a scene that would clip has a `g
 **Configurations.** S one static source, D one moving source, SS, SD, DD two sources.
 """
 
+_EXTENDED = """
+**Beyond the paper.** There are scenes of three and four sources too (SSS to DDDD), and sources that
+turn, pause, change their speed, come in late or end early, or share their label with another. The
+configuration `extended` asks about that (type E); `extended_robustness` asks the same of every
+split but `train` in other words.
+"""
+
 _LOAD = """
 ## How to load it
 
@@ -144,8 +153,8 @@ Questions name their scene by `scene_id`; audio is stored once per scene. The co
 _LIMITS = """
 ## Limits
 
-Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources go straight at
-constant speed and are rendered with one stationary impulse response per bin, crossfaded:
+Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources {paths} \
+and are rendered with one stationary impulse response per bin, crossfaded:
 {crossfade}. A good score here is not evidence of robustness on real recordings.
 """
 
@@ -173,7 +182,13 @@ def _recorded(manifest: Manifest) -> bool:
 def _limits(manifest: Manifest) -> str:
     if _recorded(manifest):
         return _LIMITS_RECORDED
-    return _LIMITS.format(crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade])
+    motions = manifest.recipe.placement.motions
+    return _LIMITS.format(
+        paths="go straight at\nconstant speed"
+        if motions == ("linear",)
+        else f"have paths of these kinds: {', '.join(motions)},",
+        crossfade=_CROSSFADES[manifest.recipe.renderer.crossfade],
+    )
 
 
 def _counts(folder: Path, manifest: Manifest) -> str:
@@ -181,7 +196,8 @@ def _counts(folder: Path, manifest: Manifest) -> str:
 
     scenes = _frame(folder, manifest.scenes, ["configuration"])
     table = pd.crosstab(scenes["split"], scenes["configuration"])
-    table = table.reindex(columns=list(CONFIGURATIONS), fill_value=0)
+    shown = [c for c in CONFIGURATIONS if c in PAPER_CONFIGURATIONS or c in table.columns]
+    table = table.reindex(columns=shown, fill_value=0)
     table["all"] = table.sum(axis=1)
     return "## Scenes\n\n" + _markdown(table)
 
@@ -190,7 +206,7 @@ def _question_counts(folder: Path, manifest: Manifest) -> str:
     import pandas as pd
 
     kinds = ["type", "family", "attribute"]
-    questions = _frame(folder, manifest.qa, kinds)
+    questions = _frame(folder, [*manifest.qa, *manifest.extended], kinds)
     table = pd.crosstab([questions[kind] for kind in kinds], questions["split"])
     table.loc[("all", "", ""), :] = table.sum()
     return "## Questions\n\n" + _markdown(table.astype(int))

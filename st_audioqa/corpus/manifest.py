@@ -6,22 +6,39 @@ import contextlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import soundfile
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from st_audioqa.errors import UserError
 from st_audioqa.files import write_text
 from st_audioqa.recipes import Recipe
 
-__all__ = ["MANIFEST", "Manifest", "ShardEntry", "library_versions"]
+__all__ = ["MANIFEST", "QUESTION_TABLES", "Manifest", "ShardEntry", "library_versions"]
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2
 """Of the tables and the manifest; counted up whenever an older reader or corpus would not fit."""
 _RLR = "rlr-audio-propagation"
+
+QUESTION_TABLES: Mapping[str, tuple[Literal["paper", "extended"], bool]] = {
+    "qa": ("paper", False),
+    "robustness": ("paper", True),
+    "extended": ("extended", False),
+    "extended_robustness": ("extended", True),
+}
+"""Tables of questions: which set of families, and whether in words that are kept from training
+(those are not asked of the split `train`)."""
 
 
 class ShardEntry(BaseModel):
@@ -30,7 +47,7 @@ class ShardEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
-        pattern=r"^(scenes|qa|robustness)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$"
+        pattern=r"^(scenes|qa|robustness|extended|extended_robustness)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$"
     )
     """Below the corpus folder; anything else in a manifest is refused, since files are read,
     written and deleted by it."""
@@ -61,6 +78,10 @@ class Manifest(BaseModel):
     qa: list[ShardEntry]
     robustness: list[ShardEntry] = []
     """The questions of every split but "train", in words that `qa` never uses."""
+    extended: list[ShardEntry] = []
+    """Questions beyond the paper, where the recipe asks for them."""
+    extended_robustness: list[ShardEntry] = []
+    """Those of every split but "train", in words that `extended` never uses."""
     rejections: dict[str, int]
     """Draws that did not pass a check, by reason."""
     questions: dict[str, int]
@@ -79,6 +100,24 @@ class Manifest(BaseModel):
             if what.startswith(version_of)
         }
         return parts or {(self.events["name"], self.events["version"])}
+
+    @property
+    def question_files(self) -> list[ShardEntry]:
+        """The files of all tables of questions."""
+        return [entry for table in QUESTION_TABLES for entry in self.entries(table)]
+
+    def entries(self, table: str) -> list[ShardEntry]:
+        """The files of one table of questions."""
+        found: list[ShardEntry] = getattr(self, table)
+        return found
+
+    @model_serializer(mode="wrap")
+    def _without_unasked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        for table, (set_, _) in QUESTION_TABLES.items():
+            if set_ not in self.recipe.questions.sets:
+                found.pop(table)
+        return found
 
     def save(self, folder: Path) -> None:
         """Writes `manifest.json`, last of all files of a corpus."""

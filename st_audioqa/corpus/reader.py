@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from st_audioqa.corpus.audio import load_audio
-from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, question_from_row, scene_from_row
 from st_audioqa.corpus.shards import read_rows, reading
 from st_audioqa.errors import UserError, unknown_name
@@ -71,9 +71,10 @@ class Corpus:
         Parameters
         ----------
         split : str
-        table : {"qa", "robustness"}
-            "robustness" has the same questions in words that are kept from training; the split
-            "train" is not among them.
+        table : {"qa", "robustness", "extended", "extended_robustness"}
+            "extended" has questions beyond the paper, where the recipe asks for them. The
+            robustness tables have the same questions in words that are kept from training; the
+            split "train" is not among them.
         """
         return [
             question_from_row(row)
@@ -88,7 +89,7 @@ class Corpus:
 
         Parameters
         ----------
-        table : {"scenes", "qa", "robustness"}
+        table : {"scenes", "qa", "robustness", "extended", "extended_robustness"}
         split : str
         columns : sequence of str, optional
             All but the audio if left out.
@@ -141,8 +142,7 @@ class Corpus:
         manifest = self.manifest
         tables = {
             "scenes": manifest.scenes,
-            "qa": manifest.qa,
-            "robustness": manifest.robustness,
+            **{name: manifest.entries(name) for name in QUESTION_TABLES},
         }
         if table not in tables:
             raise unknown_name("table", table, tables)

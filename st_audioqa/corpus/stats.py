@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from st_audioqa.conventions import CONFIGURATIONS, MAX_DISTANCE_M
+from st_audioqa.conventions import (
+    CONFIGURATIONS,
+    MAX_DISTANCE_M,
+    PAPER_CONFIGURATIONS,
+    Configuration,
+)
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.errors import MissingPackageError
 from st_audioqa.scene import Question, Scene
@@ -17,10 +22,15 @@ from st_audioqa.scene import Question, Scene
 __all__ = ["answer_role", "corpus_stats", "plot_stats", "stats_text"]
 
 
+_PLACES = ("first", "second", "third", "fourth")
+
+
 def answer_role(question: Question) -> str:
     """The answer as what is balanced: for a named source its place in the question."""
     if question.answer_kind == "source":
         return ("first", "second", "both", "neither")[question.options.index(question.answer)]
+    if question.answer_kind == "one_of":
+        return _PLACES[question.options.index(question.answer)]
     return question.answer
 
 
@@ -31,9 +41,15 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
     percent, over the answers that can be given.
     """
     scenes = {split: list(corpus.scenes(split)) for split in corpus.splits}
-    questions = {split: corpus.questions(split) for split in corpus.splits}
+    tables = ("qa", "extended")
+    questions = {
+        split: [question for table in tables for question in corpus.questions(split, table)]
+        for split in corpus.splits
+    }
+    held = {scene.configuration for each in scenes.values() for scene in each}
+    shown = [c for c in CONFIGURATIONS if c in PAPER_CONFIGURATIONS or c in held]
     return {
-        "scenes": {split: _count_scenes(each) for split, each in scenes.items()},
+        "scenes": {split: _count_scenes(each, shown) for split, each in scenes.items()},
         "questions": {split: _count_questions(each) for split, each in questions.items()},
         "rejections": corpus.manifest.rejections,
         "labels": {split: _count_labels(each) for split, each in scenes.items()},
@@ -42,7 +58,8 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
 
 def stats_text(stats: dict[str, Any]) -> str:
     """The statistics as a text table."""
-    lines = [f"{'split':<12}" + "".join(f"{each:>7}" for each in (*CONFIGURATIONS, "scenes"))]
+    shown = list(next(iter(stats["scenes"].values())))
+    lines = [f"{'split':<12}" + "".join(f"{each:>7}" for each in (*shown, "scenes"))]
     for split, counts in stats["scenes"].items():
         cells = [*counts.values(), sum(counts.values())]
         lines.append(f"{split:<12}" + "".join(f"{cell:>7}" for cell in cells))
@@ -120,9 +137,9 @@ def plot_stats(corpus: Corpus, folder: Path) -> list[Path]:
     return [places, families]
 
 
-def _count_scenes(scenes: Iterable[Scene]) -> dict[str, int]:
+def _count_scenes(scenes: Iterable[Scene], shown: Iterable[Configuration]) -> dict[str, int]:
     counts = Counter(scene.configuration for scene in scenes)
-    return {configuration: counts[configuration] for configuration in CONFIGURATIONS}
+    return {configuration: counts[configuration] for configuration in shown}
 
 
 def _count_labels(scenes: Iterable[Scene]) -> dict[str, int]:

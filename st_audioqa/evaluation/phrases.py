@@ -59,6 +59,19 @@ SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             *("downward", "downwards"),
         ),
     },
+    "count": {
+        "0": ("zero", "none", "no source", "no sources"),
+        "1": ("one",),
+        "2": ("two",),
+        "3": ("three",),
+        "4": ("four",),
+    },
+    "one_two": {"one": ("1", "single"), "two": ("2", "both")},
+    "pace": {
+        "speeds up": ("speed up", "speeding up", "faster", "accelerates", "accelerating"),
+        "slows down": ("slow down", "slowing down", "slower", "decelerates", "decelerating"),
+        "keeps its speed": ("keep its speed", "constant speed", "same speed", "steady speed"),
+    },
     "motion": {
         "moving": (
             *("move", "moves", "moved", "in motion", "movement", "motion", "mobile", "dynamic"),

@@ -188,7 +188,7 @@ def _read_values(
         values = set(named_bins(text, options))
     elif kind == "yes_no":
         values = _yes_no(found)
-    elif kind == "source":
+    elif kind in ("source", "one_of"):
         values = _sources(found, options, vocabulary)
     else:
         mentions = _closed_book(kind, options).find(found)

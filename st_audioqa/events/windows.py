@@ -45,11 +45,7 @@ class WindowedLibrary:
         self._share = share
         self.name = library.name
         self.version = library.version
-
-    @property
-    def details(self) -> Mapping[str, str]:
-        """Those of the library."""
-        return self._library.details
+        self.details: Mapping[str, str] = library.details
 
     def labels(self, split: str) -> list[str]:
         """Those of the library."""

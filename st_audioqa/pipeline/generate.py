@@ -7,13 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 
 from st_audioqa.corpus.audio import encode_flac
 from st_audioqa.corpus.card import write_card
 from st_audioqa.corpus.leakage import SUBJECT_COLUMNS, Leakage
-from st_audioqa.corpus.manifest import Manifest, ShardEntry, library_versions
+from st_audioqa.corpus.manifest import (
+    QUESTION_TABLES,
+    Manifest,
+    ShardEntry,
+    library_versions,
+)
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
     SCENES_SCHEMA,
@@ -32,7 +38,7 @@ from st_audioqa.pipeline.tools import Tools, check_rooms, open_tools
 from st_audioqa.pipeline.work import Work
 from st_audioqa.recipes import Recipe
 from st_audioqa.scene import Question
-from st_audioqa.templates import QuestionEngine
+from st_audioqa.templates import QuestionEngine, load_families
 
 __all__ = [
     "ask_again",
@@ -105,7 +111,7 @@ def render_scenes(
 def ask_questions(
     folder: Path, recipe: Recipe, scenes: list[ShardEntry]
 ) -> tuple[dict[str, list[ShardEntry]], Mapping[str, str]]:
-    """Writes the `qa` and `robustness` shards of a corpus from its `scenes` shards.
+    """Writes all shards of questions of a corpus from its `scenes` shards.
 
     Returns
     -------
@@ -114,23 +120,33 @@ def ask_questions(
     refused : mapping
         Scenes whose tracks cannot be used and which have no questions, and why.
     """
-    engine = question_engine(recipe)
-    entries: dict[str, list[ShardEntry]] = {"qa": [], "robustness": []}
+    asked = {
+        name: each for name, each in QUESTION_TABLES.items() if each[0] in recipe.questions.sets
+    }
+    entries: dict[str, list[ShardEntry]] = {name: [] for name in asked}
     refused: dict[str, str] = {}
     for split in sorted({entry.split for entry in scenes}):
         paths = [folder / entry.path for entry in scenes if entry.split == split]
-        tables = (table for path in paths for table in scene_tables(path))
-        chosen = engine.choose(tables, recipe.seed)
-        refused |= chosen.naming.facts.refused
-        for table in entries if split != "train" else ("qa",):
-            questions = engine.word(chosen, held_out=table == "robustness")
-            entries[table] += _write_questions(folder, table, split, questions, len(chosen))
+        for set_ in recipe.questions.sets:
+            engine = question_engine(recipe, set_)
+            tables = (table for path in paths for table in scene_tables(path))
+            chosen = engine.choose(tables, recipe.seed)
+            refused |= chosen.naming.facts.refused
+            for table, (of_set, held_out) in asked.items():
+                if of_set == set_ and not (held_out and split == "train"):
+                    questions = engine.word(chosen, held_out=held_out)
+                    entries[table] += _write_questions(
+                        folder, table, split, questions, len(chosen)
+                    )
     return entries, refused
 
 
-def question_engine(recipe: Recipe) -> QuestionEngine:
-    """The question engine with the guard bands of a recipe."""
-    return QuestionEngine(recipe.questions, noun, related)
+def question_engine(
+    recipe: Recipe, families: Literal["paper", "extended"] = "paper"
+) -> QuestionEngine:
+    """The question engine of a set of families with the guard bands of a recipe."""
+    letters = {"paper": "qr", "extended": "xy"}[families]
+    return QuestionEngine(recipe.questions, noun, related, load_families(families), letters)
 
 
 def finish(work: Work) -> Manifest:
@@ -147,8 +163,8 @@ def ask_again(folder: Path) -> Manifest:
     """Makes the questions of a finished corpus anew, and its manifest and card."""
     before = Manifest.load(folder)
     manifest = write_questions(folder, before)
-    kept = {entry.path for entry in (*manifest.qa, *manifest.robustness)}
-    for entry in (*before.qa, *before.robustness):
+    kept = {entry.path for entry in manifest.question_files}
+    for entry in before.question_files:
         if entry.path not in kept:
             (folder / entry.path).unlink(missing_ok=True)
     return manifest
@@ -159,7 +175,7 @@ def write_questions(folder: Path, manifest: Manifest) -> Manifest:
     leakage = _leakage(folder, manifest.scenes)
     written, refused = ask_questions(folder, manifest.recipe, manifest.scenes)
     counts: Counter[str] = Counter()
-    for entry in written["qa"]:
+    for entry in (*written["qa"], *written.get("extended", ())):
         families = pq.read_table(folder / entry.path, columns=["family"]).column("family")
         for each in families.value_counts().to_pylist():
             counts[f"{entry.split}/{each['values']}"] += each["counts"]

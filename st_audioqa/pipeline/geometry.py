@@ -89,9 +89,7 @@ def _shared(
     room, ears = _room_and_ears(split, rng, tools)
     limits = tools.recipe.placement
     static, moving = (
-        _spread(
-            draw_tracks(room, ears, rng, limits, moving=moves), count, rng, limits.motions
-        )
+        _spread(draw_tracks(room, ears, rng, limits, moving=moves), count, rng, limits.motions)
         for moves, count in ((False, geometry.n_static), (True, geometry.n_moving))
     )
     return room, ears, static, moving

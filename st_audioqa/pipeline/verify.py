@@ -31,7 +31,7 @@ from st_audioqa.conventions import (
 )
 from st_audioqa.corpus.audio import load_audio
 from st_audioqa.corpus.leakage import Leakage
-from st_audioqa.corpus.manifest import Manifest, ShardEntry
+from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
     SCENES_SCHEMA,
@@ -131,9 +131,7 @@ def verify(
     _check_recipe(manifest, report)
     _check_strangers(folder, manifest, report)
     scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
-    question_files = list(
-        _readable(folder, [*manifest.qa, *manifest.robustness], QA_SCHEMA, report)
-    )
+    question_files = list(_readable(folder, manifest.question_files, QA_SCHEMA, report))
     rooms = _open_rooms(manifest, rooms_path, report)
     scenes: dict[str, Scene] = {}
     leakage = Leakage()
@@ -168,9 +166,9 @@ def _check_recipe(manifest: Manifest, report: Report) -> None:
 
 def _check_strangers(folder: Path, manifest: Manifest, report: Report) -> None:
     """Files that a loader would take for shards although the manifest does not name them."""
-    entries = (*manifest.scenes, *manifest.qa, *manifest.robustness)
+    entries = (*manifest.scenes, *manifest.question_files)
     named = {entry.path for entry in entries}
-    for table in ("scenes", "qa", "robustness"):
+    for table in ("scenes", *QUESTION_TABLES):
         for path in sorted((folder / table).glob("*")):
             if path.relative_to(folder).as_posix() not in named:
                 report.faults.append(f"{table}/{path.name}: not named in the manifest")
@@ -284,6 +282,8 @@ def _check_scene(
         for wrong in _source_faults(source, scene, room, manifest, report):
             fault(f"source {i}: {wrong}")
     for one, other in combinations(scene.sources, 2):
+        if manifest.recipe.events.same_label and one.event.name == other.event.name:
+            continue
         for a, b in product(one.event.labels, other.event.labels):
             if confusable(a, b):
                 fault(f"two sources have labels that contain each other: {a} and {b}")
@@ -438,16 +438,19 @@ def _check_questions(
                     f"{entry.path}: {question.question_id} asks about {question.scene_id}, "
                     "which is not in the corpus"
                 )
-    engine = question_engine(manifest.recipe)
     for split in sorted({entry.split for entry in manifest.scenes}):
         of_split = [scene for scene in scenes.values() if scene.split == split]
         if len(of_split) != sum(e.rows for e in manifest.scenes if e.split == split):
             continue  # scenes are missing, which is a fault already told
         try:
-            chosen = engine.choose([SceneTable.of(of_split)], manifest.seed)
-            for table in ("qa",) if split == "train" else ("qa", "robustness"):
-                again = engine.word(chosen, held_out=table == "robustness")
-                _compare_questions(f"{table} of {split}", stored[table, split], again, report)
+            for set_ in manifest.recipe.questions.sets:
+                engine = question_engine(manifest.recipe, set_)
+                chosen = engine.choose([SceneTable.of(of_split)], manifest.seed)
+                for table, (of_set, held_out) in QUESTION_TABLES.items():
+                    if of_set == set_ and not (held_out and split == "train"):
+                        again = engine.word(chosen, held_out=held_out)
+                        where = f"{table} of {split}"
+                        _compare_questions(where, stored[table, split], again, report)
         except UserError as error:
             report.faults.append(f"qa of {split}: cannot be asked again: {error}")
 

@@ -19,7 +19,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from st_audioqa.corpus.manifest import MANIFEST, Manifest, ShardEntry, library_versions
+from st_audioqa.corpus.manifest import (
+    MANIFEST,
+    QUESTION_TABLES,
+    Manifest,
+    ShardEntry,
+    library_versions,
+)
 from st_audioqa.errors import UserError
 from st_audioqa.files import file_sha256, remove_partials, write_text
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
@@ -127,7 +133,7 @@ class Work:
         """
         try:
             with self._lock:
-                for part in ("scenes", "qa", "robustness", _FOLDER, "."):
+                for part in ("scenes", *QUESTION_TABLES, _FOLDER, "."):
                     remove_partials(self.folder / part)
                 yield
         except Timeout as error:

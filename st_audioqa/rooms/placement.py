@@ -133,7 +133,7 @@ def line_of_sight(room: Room, listener: Floats, positions: Floats) -> Bools:
 
 
 def evenly_fast(speed: Floats, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-    """Up to `count` of some paths (an index into them), with all speeds that occur about equally often.
+    """Up to `count` of some paths with all speeds that occur about equally often, by index.
 
     Most pairs of points in a room are near each other; taken as they come, fast sources would
     hardly be heard.

@@ -16,11 +16,12 @@ from st_audioqa.scene import Question, Scene
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.seeding import generator
 from st_audioqa.templates.balance import balanced, fair_shares
+from st_audioqa.templates.extended import EXTENDED_RULES
 from st_audioqa.templates.facts import Facts
-from st_audioqa.templates.family import Family, Kind, load_families
+from st_audioqa.templates.family import ALL_RULES, Family, Kind, load_families
 from st_audioqa.templates.naming import Naming
 from st_audioqa.templates.pairing import absent_in
-from st_audioqa.templates.rules import RULES, YES_NO, Asked
+from st_audioqa.templates.rules import YES_NO, Asked
 from st_audioqa.templates.wording import Batch, Writer
 
 __all__ = ["Chosen", "QuestionEngine"]
@@ -34,6 +35,8 @@ _FEW_ANSWERS = {
     "azimuth_change",
     "elevation_change",
     "distance_change",
+    "one_two",
+    "pace",
 }
 """Answer kinds of which every answer has to come up. Of sectors and distances some may be out of
 reach in a small corpus; the others still count."""
@@ -79,7 +82,10 @@ class QuestionEngine:
     related : callable
         Whether two labels are the same or one contains the other.
     families : sequence of Family, optional
-        All that come with the package if left out.
+        All of the paper's that come with the package if left out.
+    letters : str
+        What the numbers of questions begin with, in usual and in held-out words; no two tables
+        of a corpus have the same.
     """
 
     def __init__(
@@ -88,11 +94,13 @@ class QuestionEngine:
         noun: Callable[[str], Noun],
         related: Callable[[str, str], bool],
         families: Sequence[Family] | None = None,
+        letters: str = "qr",
     ) -> None:
         self._guards = guards
         self._noun = noun
         self._related = related
         self._families = tuple(load_families() if families is None else families)
+        self._letters = letters
 
     def ask(self, scenes: Iterable[Scene], seed: int) -> list[Question]:
         """Questions of the scenes of one split, sorted by scene.
@@ -105,7 +113,8 @@ class QuestionEngine:
 
     def choose(self, tables: Iterable[SceneTable], seed: int) -> Chosen:
         """Which questions are asked of the scenes of one split."""
-        facts = Facts.of(tables, self._guards)
+        extended = any(k.rule in EXTENDED_RULES for each in self._families for k in each.kind)
+        facts = Facts.of(tables, self._guards, with_timeline=extended)
         naming = Naming(facts, self._noun, self._related)
         groups = list(self._groups(facts))
         batches = [self._batch(group, naming, seed, most=None) for group in groups]
@@ -134,7 +143,8 @@ class QuestionEngine:
         """
         naming = chosen.naming
         writers = [
-            Writer(batch, naming.facts, naming, held_out=held_out) for batch in chosen.batches
+            Writer(batch, naming.facts, naming, self._letters[held_out], held_out=held_out)
+            for batch in chosen.batches
         ]
         columns = (chosen.batch.tolist(), chosen.row.tolist(), chosen.number.tolist())
         for batch, row, number in zip(*columns, strict=True):
@@ -148,7 +158,9 @@ class QuestionEngine:
                 if {attribute, f"{kind.rule}/{attribute}"} & set(self._guards.unasked):
                     continue
                 for anchor in kind.anchors:
-                    asked = RULES[kind.rule](facts, attribute, anchor)
+                    asked = ALL_RULES[kind.rule](facts, attribute, anchor)
+                    if not kind.twins:
+                        asked = _named_clearly(asked, facts)
                     configuration = facts.configuration[asked.scene]
                     if kind.pool_cases:
                         rows = np.flatnonzero(np.isin(configuration, cases))
@@ -239,6 +251,12 @@ def _kept(group: _Group, facts: Facts, rng: np.random.Generator, most: int | Non
         rng=rng,
         most=most,
     )
+
+
+def _named_clearly(asked: Asked, facts: Facts) -> Asked:
+    """Questions all of whose sources have names that fit them alone."""
+    alone = facts.alone[asked.scene[:, None], asked.targets] | (asked.targets < 0)
+    return asked if alone.all() else asked.take(np.flatnonzero(alone.all(axis=1)))
 
 
 def _paraphrases(asked: Asked, n_wordings: int, rng: np.random.Generator) -> Ints:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from st_audioqa.conventions import (
 )
 from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene_table import SceneTable
+from st_audioqa.templates.timeline import UNCLEAR, timeline
 
 __all__ = ["UNCLEAR", "Facts"]
 
@@ -40,8 +42,6 @@ Ints = NDArray[np.int64]
 Small = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
-UNCLEAR = -128
-"""Stands where nothing can be said."""
 _CHUNK = 4096
 """Scenes looked at together: few enough for the processor's cache and for memory."""
 
@@ -81,26 +81,48 @@ class Facts:
     relations: Mapping[tuple[str, str], Small]
     """By attribute and anchor [shape=(n,)]: 1 where the first source lies counterclockwise of
     the second (by less than half a turn), higher or farther, -1 for the opposite."""
+    timeline: Mapping[str, NDArray[Any]]
+    """What `templates.timeline` measures [shape=(n, m)]; empty unless asked for."""
     refused: Mapping[str, str]
     """Scenes that cannot be used, and why."""
 
     def __len__(self) -> int:
         return len(self.scene_id)
 
+    @cached_property
+    def name_ids(self) -> Ints:
+        """A number for the name of each source [shape=(n, m)]; -1 for none."""
+        names = sorted({source[0] for scene in self.labels for source in scene})
+        number = {name: i for i, name in enumerate(names)}
+        found = np.full(self.sounds.shape, -1, dtype=np.int64)
+        found[self.sounds] = [number[source[0]] for scene in self.labels for source in scene]
+        return found
+
+    @cached_property
+    def alone(self) -> Bools:
+        """Whether no other source of the scene has the same name [shape=(n, m)]."""
+        ids = self.name_ids
+        same = (ids[:, :, None] == ids[:, None]).sum(axis=2)
+        return np.asarray(self.sounds & (same == 1))
+
     @staticmethod
-    def of(tables: Iterable[SceneTable], guards: QuestionsRecipe) -> Facts:
+    def of(
+        tables: Iterable[SceneTable], guards: QuestionsRecipe, *, with_timeline: bool = False
+    ) -> Facts:
         """Facts of all scenes of some tables, in order."""
         parts = [
-            _facts(table, slice(start, start + _CHUNK), guards)
+            _facts(table, slice(start, start + _CHUNK), guards, with_timeline)
             for table in tables
             for start in range(0, max(len(table), 1), _CHUNK)
         ]
         if not parts:
-            parts = [_facts(SceneTable.of([]), slice(0, 0), guards)]
+            parts = [_facts(SceneTable.of([]), slice(0, 0), guards, with_timeline)]
         return _joined(parts)
 
 
-def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
+def _facts(
+    table: SceneTable, part: slice, guards: QuestionsRecipe, with_timeline: bool
+) -> Facts:
     labels = table.labels[part]
     activity = table.activity[part]
     sounds = table.n_sources[part, None] > np.arange(activity.shape[1])
@@ -128,6 +150,7 @@ def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
     changes = {name: _end_minus_beginning(track) for name, track in tracks.items()}
     rise_m = _end_minus_beginning(table.height_m[part])
     always_clear: Bools = np.asarray(clear.all(axis=2))
+    one_way = _goes_one_way(tracks["azimuth"], changes["azimuth"], guards)
     return Facts(
         guards=guards,
         split=table.split,
@@ -145,7 +168,7 @@ def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
         places=_places(azimuth, elevation, distance, clear, audible, guards),
         change={name: np.where(ends, each, np.nan) for name, each in changes.items()},
         change_sign={
-            name: _change_sign(name, each, ends, always_clear, rise_m, guards)
+            name: _change_sign(name, each, ends, always_clear & one_way, rise_m, guards)
             for name, each in changes.items()
         },
         travel={
@@ -153,6 +176,7 @@ def _facts(table: SceneTable, part: slice, guards: QuestionsRecipe) -> Facts:
         },
         azimuth_clear=always_clear,
         relations=_relations(table, part, clear, audible, guards),
+        timeline=timeline(table, part) if with_timeline else {},
         refused=table.refused if part.start == 0 else {},
     )
 
@@ -212,6 +236,15 @@ def _change_sign(
         heard = heard & azimuth_clear
     found = np.where(np.abs(change) <= least / 4, 0, np.where(large, sign, UNCLEAR))
     return np.where(heard, found, UNCLEAR).astype(np.int8)
+
+
+def _goes_one_way(swept: Floats, change: Floats, guards: QuestionsRecipe) -> Bools:
+    """Whether azimuth hardly turns against its change: who circles both ways has no one way.
+
+    A straight path always goes one way.
+    """
+    steps = np.diff(swept, axis=2) * np.where(change > 0, -1.0, 1.0)[..., None]
+    return np.asarray(steps.clip(min=0.0).sum(axis=2) <= guards.azimuth_guard_deg)
 
 
 def _relations(

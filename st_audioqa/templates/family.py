@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from st_audioqa.conventions import ANCHORS, Configuration
 from st_audioqa.errors import UserError
+from st_audioqa.templates.extended import EXTENDED_RULES
 from st_audioqa.templates.rules import RULES
 
 if sys.version_info >= (3, 11):
@@ -19,7 +20,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["ANCHOR_WORDS", "Family", "Kind", "load_families", "parse_family"]
+__all__ = ["ALL_RULES", "ANCHOR_WORDS", "Family", "Kind", "load_families", "parse_family"]
+
+ALL_RULES = {**RULES, **EXTENDED_RULES}
 
 ANCHOR_WORDS = {"beginning": "at the beginning", "middle": "at the middle", "end": "at the end"}
 """How an anchor is spoken in the slot {anchor}."""
@@ -29,6 +32,7 @@ _SLOTS = {
     "a_name",
     "first",
     "second",
+    "names",
     "value",
     "relation",
     "opposite",
@@ -37,8 +41,8 @@ _SLOTS = {
     "does",
     "it",
 }
-"""{is} and {does} agree with {name} or {first}; {it} stands for {second}. In questions of type A
-{name} is "sound"."""
+"""{is} and {does} agree with {name} or {first}; {it} stands for {second}; {names} is all of them
+with "or". In questions of type A {name} is "sound"."""
 
 
 class _Data(BaseModel):
@@ -49,7 +53,8 @@ class Kind(_Data):
     """One kind of question: a rule, an attribute and its wordings for one question type."""
 
     id: str
-    type: Literal["A", "B", "C"]
+    type: Literal["A", "B", "C", "E"]
+    """A, B and C are the paper's; E goes beyond it."""
     attribute: str
     rule: str
     rule_attribute: str = ""
@@ -61,6 +66,9 @@ class Kind(_Data):
     """Balance all cases together, where a case alone would give the answer away."""
     paired: bool = False
     """Ask every yes again, as a no, of another scene (verification); not limited per scene."""
+    twins: bool = False
+    """Ask about sources that share their name as well; all other kinds ask only about sources
+    whose names fit them alone."""
     per_scene: int = Field(2, ge=1)
     """Most questions of this kind about one scene and anchor."""
     phrases: dict[str, str] = {}
@@ -73,8 +81,9 @@ class Kind(_Data):
 
     @model_validator(mode="after")
     def _known(self) -> Kind:
-        if self.rule not in RULES:
-            raise ValueError(f"unknown rule {self.rule!r}, known: {', '.join(sorted(RULES))}")
+        if self.rule not in ALL_RULES:
+            known = ", ".join(sorted(ALL_RULES))
+            raise ValueError(f"unknown rule {self.rule!r}, known: {known}")
         for anchor in self.anchors:
             if anchor and anchor not in ANCHORS:
                 raise ValueError(f"unknown anchor {anchor!r}, known: {', '.join(ANCHORS)}")
@@ -149,9 +158,10 @@ def parse_family(text: str, name: str) -> Family:
 
 
 @functools.cache
-def load_families() -> tuple[Family, ...]:
-    """All families that come with the package, sorted by file name."""
+def load_families(name: Literal["paper", "extended"] = "paper") -> tuple[Family, ...]:
+    """All families of a set that come with the package, sorted by file name."""
     folder = resources.files("st_audioqa.templates").joinpath("families")
+    folder = folder if name == "paper" else folder.joinpath(name)
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
         key=lambda entry: entry.name,

@@ -22,9 +22,11 @@ __all__ = [
     "MOTION",
     "RELATIONS",
     "RULES",
+    "SOURCE_NUMBERS",
     "SOURCE_ROLES",
     "YES_NO",
     "Asked",
+    "Rule",
 ]
 
 Ints = NDArray[np.int64]
@@ -51,6 +53,8 @@ YES_NO = ("yes", "no")
 MOTION = ("moving", "stationary")
 SOURCE_ROLES = ("first", "second", "both", "neither")
 """Answers that name sources, by their place in the wording."""
+SOURCE_NUMBERS = ("first", "second", "third", "fourth")
+"""So where one of the named sources is the answer."""
 _NEAR_M, _FAR_M = 1.0, 3.0
 
 

@@ -40,7 +40,13 @@ class Writer:
     """Writes the questions of one batch."""
 
     def __init__(
-        self, batch: Batch, facts: Facts, naming: Naming, *, held_out: bool = False
+        self,
+        batch: Batch,
+        facts: Facts,
+        naming: Naming,
+        letter: str,
+        *,
+        held_out: bool = False,
     ) -> None:
         kind, asked = batch.kind, batch.asked
         self._batch, self._facts, self._nouns = batch, facts, naming.nouns
@@ -54,7 +60,7 @@ class Writer:
         self._configuration = facts.configuration[asked.scene].tolist()
         self._role = asked.role.tolist()
         self._value = asked.column("value").tolist()
-        self._letter = "r" if held_out else "q"
+        self._letter = letter
         self._wordings = kind.held_out if held_out else kind.wordings
         self._paraphrase = (batch.paraphrase % len(self._wordings)).tolist()
         self._first_id = len(kind.wordings) if held_out else 0
@@ -80,6 +86,7 @@ class Writer:
                 "a_name": name.indefinite,
                 "first": name.text,
                 "second": second.text,
+                "names": self._either(row) if kind.answer_kind == "one_of" else "",
                 "value": self._said[value],
                 "relation": self._said[value],
                 "opposite": self._opposite[value],
@@ -116,6 +123,14 @@ class Writer:
         options = (first, second, *SOURCE_ROLES[2:])
         return options[self._role[row]], options
 
+    def _one_of(self, row: int) -> tuple[str, tuple[str, ...]]:
+        options = tuple(self._nouns[each].text for each in self._names[row] if each >= 0)
+        return options[self._role[row]], options
+
+    def _either(self, row: int) -> str:
+        *others, last = self._one_of(row)[1]
+        return f"{', '.join(others)} or {last}"
+
     def _events(self, row: int) -> tuple[str, tuple[str, ...]]:
         heard = [self._nouns[each].text for each in self._names[row] if each >= 0]
         return "; ".join(heard), ()
@@ -124,6 +139,7 @@ class Writer:
 _THE_SOUND = Noun("sound", "count")
 _ANSWERS: dict[str, Callable[[Writer, int], tuple[str, tuple[str, ...]]]] = {
     "source": Writer._source,
+    "one_of": Writer._one_of,
     "events": Writer._events,
 }
 """How the answer kinds that are not a role's word make answer and options."""
