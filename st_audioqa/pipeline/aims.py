@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from st_audioqa.conventions import (
     ANCHORS,
+    DISTANCE_BIN_M,
     LEVEL_ELEVATION_DEG,
     N_BINS,
     azimuth_change_deg,
@@ -26,6 +27,10 @@ __all__ = ["choose", "track_score"]
 Floats = NDArray[np.floating]
 
 _CENTRE_BIN = {anchor: bins[len(bins) // 2] for anchor, bins in ANCHORS.items()}
+# A little more than the guard bands, so that what is aimed at can be asked about.
+_CLEAR_DEG = 4.0
+_CLEAR_M = 0.12
+_CLEAR_AZIMUTH_DEG = 16.5
 
 
 def choose(
@@ -63,7 +68,7 @@ def choose(
     RejectedDraw
         There is one path for two sources.
     """
-    jitter = float(rng.uniform(-16.0, 16.0))
+    jitter = float(rng.uniform(-_CLEAR_AZIMUTH_DEG, _CLEAR_AZIMUTH_DEG))
     first_aims = aims["sources"][0]
     first = tracks[0]
     at = _CENTRE_BIN[first_aims["anchor"]]
@@ -123,13 +128,13 @@ def _ranked(scores: Floats, rank: int) -> int:
 
 
 def track_score(tracks: Tracks, aims: Mapping[str, Any]) -> Floats:
-    """Points for each aim a candidate meets: a kind of motion 4, distance 3, the others 2, a near
+    """Points for each aim a candidate meets: distance 5, a kind of motion 4, the others 2, a near
     speed less."""
-    at = _CENTRE_BIN[aims["anchor"]]
-    elevation = tracks.elevation_deg[:, at]
-    inside = np.abs(np.abs(elevation) - LEVEL_ELEVATION_DEG) > 4.0
-    score = 2.0 * ((elevation_class(elevation) == aims["elevation"]) & inside)
-    score += 3.0 * (distance_bin(tracks.distance_m[:, at]) == aims["distance"])
+    elevation, distance = (
+        clear_class(tracks, attribute, aims["anchor"])
+        for attribute in ("elevation", "distance")
+    )
+    score = 2.0 * (elevation == aims["elevation"]) + 5.0 * (distance == aims["distance"])
     if "motion" in aims:
         score += 4.0 * np.array([each["kind"] == aims["motion"] for each in tracks.motions])
     if "change" in aims:
@@ -139,6 +144,35 @@ def track_score(tracks: Tracks, aims: Mapping[str, Any]) -> Floats:
         speed = np.array([motion["speed_m_s"] for motion in tracks.motions])
         score += np.clip(1.5 - np.abs(speed - aims["speed_m_s"]) / 0.1, 0.0, 1.5)
     return score
+
+
+def clear_class(tracks: Tracks, attribute: str, anchor: str) -> NDArray[np.int64]:
+    """Elevation class or distance bin that holds clearly in a whole window, else -1.
+
+    Parameters
+    ----------
+    tracks : Tracks
+    attribute : str
+        "elevation" or "distance".
+    anchor : str
+
+    Returns
+    -------
+    ndarray [shape=(n,)]
+    """
+    bins = list(ANCHORS[anchor])
+    if attribute == "elevation":
+        values = tracks.elevation_deg[:, bins]
+        classes = elevation_class(values)
+        inside = np.abs(np.abs(values) - LEVEL_ELEVATION_DEG) > _CLEAR_DEG
+    else:
+        values = tracks.distance_m[:, bins]
+        classes = distance_bin(values)
+        within = values - DISTANCE_BIN_M * classes
+        inside = (within > _CLEAR_M) | (classes == 0)
+        inside &= within < DISTANCE_BIN_M - _CLEAR_M
+    same = (classes == classes[:, :1]).all(axis=1) & inside.all(axis=1)
+    return np.where(same, classes[:, 0], -1)
 
 
 def _changes(tracks: Tracks) -> dict[str, tuple[Floats, float]]:
@@ -159,12 +193,11 @@ def _pair_met(
         if attribute == "azimuth":
             turned = wrap_deg(first.azimuth_deg[:, at] - yaw)
             other = wrap_deg(second.azimuth_deg[None, :, at] - yaw[:, None])
-            return np.asarray(sector(turned)[:, None] == sector(other))
-        if attribute == "elevation":
-            classes = [elevation_class(each.elevation_deg[:, at]) for each in (first, second)]
-        else:
-            classes = [distance_bin(each.distance_m[:, at]) for each in (first, second)]
-        return np.asarray(classes[0][:, None] == classes[1][None])
+            off_centre = np.abs(wrap_deg(other - 45.0 * sector(other)))
+            same = sector(turned)[:, None] == sector(other)
+            return np.asarray(same & (off_centre < _CLEAR_AZIMUTH_DEG))
+        one, two = (clear_class(each, attribute, aim["anchor"]) for each in (first, second))
+        return np.asarray((one[:, None] == two[None]) & (one[:, None] >= 0))
     start, end = (_relation(first, second, attribute, b) for b in (1, N_BINS - 2))
     return np.asarray(start * end < 0)
 

@@ -24,6 +24,13 @@ from st_audioqa.seeding import generator
 __all__ = ["Plan", "Shard", "deal_track_aims", "make_plan"]
 
 _SCENES_PER_TRACK = 4
+_RARE_PLACES = [
+    *((anchor, 9) for anchor in ("beginning", "middle", "middle", "end")),
+    *((anchor, 8) for anchor in ("beginning", "middle", "end")),
+    ("middle", 0),
+]
+"""Anchors and bins of distance that paths meet seldom, so that they are aimed at twice as often:
+a path within reach is farthest at its ends, and few pass nearer than half a metre."""
 _ATTRIBUTES = ("azimuth", "elevation", "distance")
 
 
@@ -93,11 +100,15 @@ def deal_track_aims(
     rng: np.random.Generator, movement: str, count: int, motions: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Aims of `count` tracks that stay ("S") or move ("D"), every value as often as the others."""
+    places = [(anchor, each) for anchor in ANCHORS for each in range(10)]
+    if movement == "D":
+        places += _RARE_PLACES
+    anchored = _dealt(rng, places, count)
     columns: dict[str, list[Any]] = {
-        "anchor": _dealt(rng, tuple(ANCHORS), count),
+        "anchor": [anchor for anchor, _ in anchored],
         "azimuth": _dealt(rng, range(8), count),
         "elevation": _dealt(rng, range(3), count),
-        "distance": _dealt(rng, range(10), count),
+        "distance": [each for _, each in anchored],
     }
     if movement == "D":
         signs = [(a, e, d) for a in (-1, 1) for e in (-1, 1) for d in (-1, 1)]

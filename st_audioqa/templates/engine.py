@@ -15,10 +15,11 @@ from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene import Question, Scene
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.seeding import generator
-from st_audioqa.templates.balance import balanced, fair_shares
+from st_audioqa.templates.balance import balanced
 from st_audioqa.templates.extended import EXTENDED_RULES
 from st_audioqa.templates.facts import Facts
 from st_audioqa.templates.family import ALL_RULES, Family, Kind, load_families
+from st_audioqa.templates.limit import reach
 from st_audioqa.templates.naming import Naming
 from st_audioqa.templates.pairing import absent_in
 from st_audioqa.templates.rules import YES_NO, Asked
@@ -118,8 +119,8 @@ class QuestionEngine:
         naming = Naming(facts, self._noun, self._related)
         groups = list(self._groups(facts))
         batches = [self._batch(group, naming, seed, most=None) for group in groups]
-        for i, most in self._too_many(facts.split, groups, batches).items():
-            batches[i] = self._batch(groups[i], naming, seed, most)
+        for type_, most in self._guards.most.get(facts.split, {}).items():
+            self._limit(type_, most, groups, batches, naming, seed)
         sizes = [len(batch.asked) for batch in batches]
         scene = np.concatenate([np.zeros(0, np.int64), *(each.asked.scene for each in batches)])
         batch = np.repeat(np.arange(len(batches)), sizes)
@@ -183,30 +184,29 @@ class QuestionEngine:
         paraphrase = _paraphrases(asked, len(kind.wordings), wordings)
         return Batch(group.family, kind, anchor, asked, paraphrase, name)
 
-    def _too_many(
-        self, split: str, groups: list[_Group], batches: list[Batch]
-    ) -> dict[int, int]:
-        """How many questions the groups of a type may have that has more than are wanted.
+    def _limit(
+        self,
+        type_: str,
+        most: int,
+        groups: Sequence[_Group],
+        batches: list[Batch],
+        naming: Naming,
+        seed: int,
+    ) -> None:
+        """Draws batches of a type again where it has more questions than are wanted."""
+        mine = [i for i, group in enumerate(groups) if group.kind.type == type_]
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        for place, i in enumerate(mine):
+            by_kind[groups[i].kind.id].append(place)
 
-        Kinds share what a type may have, and groups what their kind may have.
-        """
-        found: dict[int, int] = {}
-        for type_, most in self._guards.most.get(split, {}).items():
-            by_kind: dict[str, list[int]] = defaultdict(list)
-            for i, group in enumerate(groups):
-                if group.kind.type == type_:
-                    by_kind[group.kind.id].append(i)
-            sizes = {
-                kind: np.array([len(batches[i].asked) for i in members], dtype=np.int64)
-                for kind, members in by_kind.items()
-            }
-            totals = np.array([each.sum() for each in sizes.values()], dtype=np.int64)
-            if totals.sum() <= most:
-                continue
-            for kind, share in zip(by_kind, fair_shares(totals, most), strict=True):
-                shares = fair_shares(sizes[kind], int(share))
-                found.update(zip(by_kind[kind], map(int, shares), strict=True))
-        return found
+        def draw(place: int, wanted: int) -> int:
+            i = mine[place]
+            batches[i] = self._batch(groups[i], naming, seed, wanted)
+            return len(batches[i].asked)
+
+        roles = [len(np.unique(batches[i].asked.role)) for i in mine]
+        full = np.array([len(batches[i].asked) for i in mine], dtype=np.int64)
+        reach(most, list(by_kind.values()), full, np.maximum(roles, 1), draw)
 
     def _paired(
         self, present: Asked, naming: Naming, rng: np.random.Generator, most: int | None

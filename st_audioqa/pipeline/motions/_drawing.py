@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from st_audioqa.conventions import BIN_TIMES_S, DURATION_S
 from st_audioqa.errors import RejectedDraw
 from st_audioqa.recipes import PlacementRecipe
-from st_audioqa.rooms.placement import evenly_fast, is_free, line_of_sight, points_around
+from st_audioqa.rooms.placement import is_free, line_of_sight, points_around, varied
 from st_audioqa.rooms.space import blocked
 from st_audioqa.scene import Room
 
@@ -81,7 +81,8 @@ def shaped_paths(
     if total == 0:
         raise RejectedDraw("no_source_path", room.info.name)
     sampled, speed = np.concatenate(found), np.concatenate(speeds)
-    chosen = evenly_fast(speed, rng, count)
+    distance = np.linalg.norm(sampled[:, 1:-1] - ears, axis=-1)
+    chosen = varied(speed, distance, rng, count)
     sampled = sampled[chosen]
     return Paths(sampled[:, 1:-1], sampled[:, [0, -1]], speed[chosen])
 
