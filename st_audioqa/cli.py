@@ -76,7 +76,7 @@ def _recipe_options(function: Any) -> Any:
             "for a part of a mix.",
         ),
         click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's."),
-        click.option("--out", "folder", type=_FOLDER, required=True, help="Output folder."),
+        click.option("--out", "folder", type=_FOLDER, help="Output folder."),
     ):
         function = option(function)
     return click.argument("recipe")(function)
@@ -100,16 +100,31 @@ _rir_cache = click.option(
 
 def _begin(
     recipe: str,
-    folder: Path,
+    folder: Path | None,
+    *,
+    questions_only: bool,
+    **chosen: Any,
+) -> Any:
+    """The work of a recipe, begun or taken up again."""
+    from st_audioqa.pipeline.generate import plan_corpus
+    from st_audioqa.pipeline.tools import open_tools
+
+    if folder is None:
+        raise click.UsageError("Missing option '--out'.")
+    resolved = _resolved(recipe, **chosen)
+    open_tools(resolved)
+    return plan_corpus(resolved, folder, with_audio=not questions_only)
+
+
+def _resolved(
+    recipe: str,
     *,
     events: Sequence[str],
     rooms: Path | None,
     seed: int | None,
     engine: str | None,
-    questions_only: bool,
 ) -> Any:
-    """The work of a recipe, begun or taken up again."""
-    from st_audioqa.pipeline.generate import plan_corpus
+    """The recipe as it will be carried out here."""
     from st_audioqa.pipeline.places import with_places
     from st_audioqa.pipeline.tools import resolve
     from st_audioqa.recipes import load_recipe
@@ -123,7 +138,38 @@ def _begin(
     resolved, sentence = resolve(loaded)
     if sentence:
         click.echo(sentence)
-    return plan_corpus(resolved, folder, with_audio=not questions_only)
+    return resolved
+
+
+def _tell_prediction(recipe: str, *, questions_only: bool, **chosen: Any) -> None:
+    from st_audioqa.pipeline.predict import predict
+    from st_audioqa.pipeline.tools import open_tools
+
+    found = predict(open_tools(_resolved(recipe, **chosen)), with_audio=not questions_only)
+    for each in found.splits:
+        whole = "all" if each.drawn == each.scenes else f"the first {each.drawn}"
+        click.echo(
+            f"{each.split}: {each.scenes} scenes, about {each.rooms} rooms ({whole} drawn)"
+        )
+        for type_, count in each.questions.items():
+            wanted = each.wanted.get(type_)
+            limit = "" if wanted is None else f" of {wanted} wanted"
+            click.echo(f"  {type_}: about {count} questions{limit}")
+            for (of, family), supply in sorted(each.families.items()):
+                if of == type_:
+                    click.echo(f"     {family}: {supply} can be asked")
+        click.echo(f"  yes and no differ from even by {100 * each.unevenness:.1f} % at most")
+    how = (
+        f"measured on {found.timed} scenes of the largest split"
+        if found.timed
+        else "of drawing alone, measured"
+    )
+    click.echo(
+        f"{found.n_scenes} scenes at {found.scene_s:.2f} s each ({how}): "
+        f"{found.hours(1):.1f} hours with one worker, {found.hours(os.cpu_count() or 1):.1f} "
+        f"with {os.cpu_count() or 1}; {found.gigabytes:.1f} GB on disk; "
+        f"{found.peak_mb:.0f} MB of memory per worker so far, beside the engine's."
+    )
 
 
 def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
@@ -153,7 +199,7 @@ def _tell_finished(manifest: Any, folder: Path) -> None:
 @_workers
 @_rir_cache
 def generate(
-    recipe: str, folder: Path, workers: int, rir_cache: Path | None, **chosen: Any
+    recipe: str, folder: Path | None, workers: int, rir_cache: Path | None, **chosen: Any
 ) -> None:
     """Make the corpus of RECIPE (a bundled name or a TOML file); resumes where it was cut."""
     from st_audioqa.corpus.manifest import Manifest
@@ -162,17 +208,21 @@ def generate(
     work = _begin(recipe, folder, **chosen)
     if work.finished:
         click.echo("Nothing to do: this corpus is finished.")
-        manifest = Manifest.load(folder)
+        manifest = Manifest.load(work.folder)
     else:
         _render(work, workers, rir_cache)
         manifest = finish(work)
-    _tell_finished(manifest, folder)
+    _tell_finished(manifest, work.folder)
 
 
 @cli.command()
 @_recipe_options
-def plan(recipe: str, folder: Path, **chosen: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="Write nothing; tell what it will hold and cost.")
+def plan(recipe: str, folder: Path | None, dry_run: bool, **chosen: Any) -> None:
     """Plan the corpus of RECIPE: the first step of `generate`."""
+    if dry_run:
+        _tell_prediction(recipe, **chosen)
+        return
     work = _begin(recipe, folder, **chosen)
     click.echo(
         f"{work.plan.n_scenes} scenes in {len(work.plan.shards)} shards are planned in {folder}; "
@@ -487,12 +537,20 @@ def evaluate() -> None:
 
 
 _split = click.option("--split", default="test", show_default=True, help="Split to use.")
+_table = click.option(
+    "--table",
+    type=click.Choice(["qa", "robustness"]),
+    default="qa",
+    show_default=True,
+    help="robustness asks the same in wordings that are kept from training.",
+)
 
 
 @evaluate.command(name="run")
 @click.argument("model")
 @click.argument("folder", type=_CORPUS)
 @_split
+@_table
 @click.option(
     "--out", type=_FILE, required=True, help="Predictions file; resumed if it exists."
 )
@@ -505,6 +563,7 @@ def eval_run(
     model: str,
     folder: Path,
     split: str,
+    table: str,
     out: Path,
     seed: int,
     batch_size: int,
@@ -518,7 +577,7 @@ def eval_run(
     from st_audioqa.files import file_sha256
 
     corpus = Corpus(folder)
-    asked = corpus.questions(split)
+    asked = corpus.questions(split, table)
     context = RunContext(
         questions=lambda name: corpus.questions(name) if name in corpus.splits else [],
         scene=corpus.scene,
@@ -554,6 +613,7 @@ def eval_run(
 @click.argument("predictions", type=_FILE)
 @click.argument("folder", type=_CORPUS)
 @_split
+@_table
 @click.option("--json", "json_path", type=_FILE, help="Write the result here.")
 @click.option("--rows", "rows_path", type=_FILE, help="Write what became of every answer here.")
 @click.option("--markdown", "markdown_path", type=_FILE, help="Write the tables here.")
@@ -563,6 +623,7 @@ def eval_score(
     predictions: Path,
     folder: Path,
     split: str,
+    table: str,
     json_path: Path | None,
     rows_path: Path | None,
     markdown_path: Path | None,
@@ -597,7 +658,7 @@ def eval_score(
                     f"({wanted[:16]}): give the {what} it was made with."
                 )
     result = score(
-        corpus.questions(split),
+        corpus.questions(split, table),
         found.predictions,
         vocabulary=audioset_vocabulary(),
         resamples=resamples,
@@ -606,6 +667,7 @@ def eval_score(
     if json_path is not None:
         content = {**result.to_dict(), "model": name, "manifest_sha256": manifest_sha256}
         content["audio"] = audio
+        content["table"] = table
         _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
     if rows_path is not None:
         _write(rows_path, "".join(result.rows_jsonl()))
@@ -616,7 +678,9 @@ def eval_score(
     statuses = ", ".join(
         f"{count} {status}" for status, count in result.statuses.items() if count
     )
-    click.echo(f"{name}: {result.counts['questions']} questions ({statuses}).")
+    click.echo(
+        f"{name}: {result.counts['questions']} questions of the table {table} ({statuses})."
+    )
     click.echo(f"{name} was given {describe_audio(audio)}.")
 
 
