@@ -290,8 +290,10 @@ def card(folder: Path) -> None:
     """Write (again) the data card of the corpus in FOLDER."""
     from st_audioqa.corpus.card import write_card
     from st_audioqa.corpus.manifest import Manifest
+    from st_audioqa.pipeline.validity import card_sections
 
-    write_card(folder, Manifest.load(folder))
+    manifest = Manifest.load(folder)
+    write_card(folder, manifest, card_sections(folder, manifest))
     click.echo(f"The card is written: {folder / 'README.md'}")
 
 
@@ -350,8 +352,25 @@ def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> Non
 @click.argument("folder", type=_CORPUS)
 @click.option("--json", "json_path", type=_FILE, help="Also write as JSON.")
 @click.option("--plots", type=_FOLDER, help="Also draw pictures into this folder.")
-def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
-    """Count scenes, questions and answers of the corpus in FOLDER."""
+@click.option(
+    "--validity",
+    is_flag=True,
+    help="Attack the questions without listening instead; also kept for the card.",
+)
+@click.option("--markdown", type=_FILE, help="With --validity: also write as Markdown.")
+def stats(
+    folder: Path,
+    json_path: Path | None,
+    plots: Path | None,
+    validity: bool,
+    markdown: Path | None,
+) -> None:
+    """Count scenes, questions and answers of the corpus in FOLDER, or measure their validity."""
+    if validity:
+        _validity(folder, json_path, plots, markdown)
+        return
+    if markdown is not None:
+        raise UserError("--markdown writes the validity report: give --validity as well.")
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
 
@@ -363,6 +382,29 @@ def stats(folder: Path, json_path: Path | None, plots: Path | None) -> None:
     if plots is not None:
         for path in plot_stats(corpus, plots):
             click.echo(f"plot: {path}")
+
+
+def _validity(
+    folder: Path, json_path: Path | None, plots: Path | None, markdown: Path | None
+) -> None:
+    from st_audioqa.corpus.card import write_card
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.pipeline.validity import VALIDITY, card_sections, measure_corpus
+    from st_audioqa.validity import report_markdown, report_text
+    from st_audioqa.validity.pictures import draw
+
+    corpus = Corpus(folder)
+    report = measure_corpus(corpus)
+    write_card(folder, corpus.manifest, card_sections(folder, corpus.manifest))
+    click.echo(report_text(report))
+    if json_path is not None:
+        _write(json_path, json.dumps(report, indent=2, sort_keys=True) + "\n")
+    if markdown is not None:
+        _write(markdown, report_markdown(report))
+    if plots is not None:
+        for path in draw(report, plots):
+            click.echo(f"plot: {path}")
+    click.echo(f"Kept in {folder / VALIDITY}; the card of the corpus shows it.")
 
 
 @cli.command()

@@ -18,6 +18,8 @@ from st_audioqa.conventions import Configuration, directions, to_listener
 
 __all__ = [
     "RECORDED",
+    "SOURCE_NUMBERS",
+    "SOURCE_ROLES",
     "Event",
     "Listener",
     "Material",
@@ -38,6 +40,10 @@ Floats = NDArray[np.floating]
 
 RECORDED = "recorded"
 """Provider of rooms and engine of scenes that were recorded, not simulated."""
+SOURCE_ROLES = ("first", "second", "both", "neither")
+"""Answers that name sources, by their place in the wording."""
+SOURCE_NUMBERS = ("first", "second", "third", "fourth")
+"""So where one of the named sources is the answer."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +263,15 @@ class Question:
     """Indices of the sources asked about."""
     template_id: str
     paraphrase_id: int
+
+    @property
+    def role(self) -> str:
+        """The answer as what is balanced: for a named source its place in the question."""
+        if self.answer_kind == "source":
+            return SOURCE_ROLES[self.options.index(self.answer)]
+        if self.answer_kind == "one_of":
+            return SOURCE_NUMBERS[self.options.index(self.answer)]
+        return self.answer
 
 
 @dataclass(frozen=True)

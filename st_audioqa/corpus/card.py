@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,23 +40,26 @@ _NON_COMMERCIAL = ("habitat", "rlr")
 _VERIFY = "`st-audioqa verify` checks the files and the labels."
 
 
-def write_card(folder: Path, manifest: Manifest) -> None:
-    """Writes README.md and ATTRIBUTION.csv from the manifest and the shards."""
+def write_card(folder: Path, manifest: Manifest, sections: Sequence[str] = ()) -> None:
+    """Writes README.md and ATTRIBUTION.csv from the manifest and the shards.
+
+    `sections` are put before what is said of provenance, such as a report on validity.
+    """
     sounds = _sounds(folder, manifest)
     sounds.write(folder)
-    write_text(folder / "README.md", _text(folder, manifest, sounds))
+    write_text(folder / "README.md", _text(folder, manifest, sounds, sections))
 
 
-def card_text(folder: Path, manifest: Manifest) -> str:
+def card_text(folder: Path, manifest: Manifest, sections: Sequence[str] = ()) -> str:
     """The text of the card."""
-    return _text(folder, manifest, _sounds(folder, manifest))
+    return _text(folder, manifest, _sounds(folder, manifest), sections)
 
 
 def _sounds(folder: Path, manifest: Manifest) -> Sounds:
     return Sounds.of(row for _, row in _rows(folder, manifest.scenes, ["sources"]))
 
 
-def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
+def _text(folder: Path, manifest: Manifest, sounds: Sounds, sections: Sequence[str]) -> str:
     recipe = manifest.recipe
     parts = [
         _front_matter(manifest, sounds),
@@ -68,6 +71,7 @@ def _text(folder: Path, manifest: Manifest, sounds: Sounds) -> str:
         _question_counts(folder, manifest),
         _LOAD,
         _sources(manifest, sounds),
+        *sections,
         _provenance(manifest),
         _limits(manifest),
     ]

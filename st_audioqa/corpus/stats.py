@@ -19,19 +19,7 @@ from st_audioqa.corpus.reader import Corpus
 from st_audioqa.errors import MissingPackageError
 from st_audioqa.scene import Question, Scene
 
-__all__ = ["answer_role", "corpus_stats", "plot_stats", "stats_text"]
-
-
-_PLACES = ("first", "second", "third", "fourth")
-
-
-def answer_role(question: Question) -> str:
-    """The answer as what is balanced: for a named source its place in the question."""
-    if question.answer_kind == "source":
-        return ("first", "second", "both", "neither")[question.options.index(question.answer)]
-    if question.answer_kind == "one_of":
-        return _PLACES[question.options.index(question.answer)]
-    return question.answer
+__all__ = ["corpus_stats", "plot_stats", "stats_text"]
 
 
 def corpus_stats(corpus: Corpus) -> dict[str, Any]:
@@ -152,7 +140,7 @@ def _count_questions(questions: Iterable[Question]) -> list[dict[str, Any]]:
     possible: dict[tuple[str, str, str], int] = {}
     for question in questions:
         key = (question.type, question.family, question.attribute)
-        groups[key][answer_role(question)] += 1
+        groups[key][question.role] += 1
         possible[key] = len(question.options)
     return [
         {

@@ -35,6 +35,7 @@ from st_audioqa.files import file_sha256
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
 from st_audioqa.pipeline.render import produce
 from st_audioqa.pipeline.tools import Tools, check_rooms, open_tools
+from st_audioqa.pipeline.validity import card_sections
 from st_audioqa.pipeline.work import Work
 from st_audioqa.recipes import Recipe
 from st_audioqa.scene import Question
@@ -181,7 +182,7 @@ def write_questions(folder: Path, manifest: Manifest) -> Manifest:
             counts[f"{entry.split}/{each['values']}"] += each["counts"]
     made = {**written, "questions": dict(sorted(counts.items())), "leakage": leakage}
     manifest = manifest.model_copy(update=made)
-    write_card(folder, manifest)
+    write_card(folder, manifest, card_sections(folder, manifest))
     manifest.save(folder)
     if refused:
         first = "; ".join(f"{scene}: {why}" for scene, why in list(refused.items())[:5])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from st_audioqa.conventions import DISTANCE_BINS, ELEVATION_CLASSES, SECTORS
+from st_audioqa.scene import SOURCE_ROLES
 from st_audioqa.templates.facts import UNCLEAR, Facts
 
 __all__ = [
@@ -22,8 +23,6 @@ __all__ = [
     "MOTION",
     "RELATIONS",
     "RULES",
-    "SOURCE_NUMBERS",
-    "SOURCE_ROLES",
     "YES_NO",
     "Asked",
     "Rule",
@@ -51,10 +50,6 @@ RELATIONS = {
 """Words for a negative and a positive relation of one source to another."""
 YES_NO = ("yes", "no")
 MOTION = ("moving", "stationary")
-SOURCE_ROLES = ("first", "second", "both", "neither")
-"""Answers that name sources, by their place in the wording."""
-SOURCE_NUMBERS = ("first", "second", "third", "fourth")
-"""So where one of the named sources is the answer."""
 _NEAR_M, _FAR_M = 1.0, 3.0
 
 

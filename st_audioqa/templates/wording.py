@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from st_audioqa.conventions import CONFIGURATIONS
 from st_audioqa.noun import Noun
-from st_audioqa.scene import Question
+from st_audioqa.scene import SOURCE_ROLES, Question
 from st_audioqa.templates.facts import Facts
 from st_audioqa.templates.family import ANCHOR_WORDS, Kind
 from st_audioqa.templates.naming import Naming
-from st_audioqa.templates.rules import SOURCE_ROLES, Asked
+from st_audioqa.templates.rules import Asked
 
 __all__ = ["Batch", "Writer"]
 

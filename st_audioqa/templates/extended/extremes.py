@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from st_audioqa.scene import SOURCE_NUMBERS
 from st_audioqa.templates.facts import Facts
-from st_audioqa.templates.rules import SOURCE_NUMBERS, Asked
+from st_audioqa.templates.rules import Asked
 
 __all__ = ["RULES"]
 

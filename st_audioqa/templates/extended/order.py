@@ -7,8 +7,9 @@ from itertools import permutations
 import numpy as np
 
 from st_audioqa.conventions import N_BINS
+from st_audioqa.scene import SOURCE_NUMBERS
 from st_audioqa.templates.facts import Facts
-from st_audioqa.templates.rules import SOURCE_NUMBERS, YES_NO, Asked
+from st_audioqa.templates.rules import YES_NO, Asked
 from st_audioqa.templates.twins import APART_BINS
 
 __all__ = ["RULES"]
