@@ -514,6 +514,28 @@ def test_distance_does_not_tell_movement(asked):
     assert all(each["moving"] == each["stationary"] for each in counts.values())
 
 
+def test_movement_is_even_where_one_source_moves_and_the_other_stays(asked):
+    """The case tells movement in all others, and must not in these."""
+    counts = defaultdict(Counter)
+    for question, _ in asked:
+        if question.template_id == "movement_status.B" and question.configuration == "SD":
+            counts[question.split][question.answer] += 1
+    assert len(counts) == 2
+    assert all(each["moving"] == each["stationary"] > 4 for each in counts.values())
+
+
+def test_no_relation_is_asked_again_the_other_way_round(asked):
+    """ "A starts higher than B and ends lower" is "B starts lower than A and ends higher"."""
+    seen = Counter()
+    for question, _ in asked:
+        if question.family == "temporal_relation_change":
+            word = first_word(question.question.lower(), WORDS[question.attribute])
+            turned = WORDS[question.attribute].index(word) ^ (question.targets == (1, 0))
+            seen[question.scene_id, question.attribute, turned] += 1
+    assert len(seen) > 100
+    assert max(seen.values()) == 1
+
+
 def test_a_number_within_a_scene_tells_nothing(asked):
     answers = defaultdict(Counter)
     for question, _ in asked:

@@ -241,13 +241,16 @@ def _kept(group: _Group, facts: Facts, rng: np.random.Generator, most: int | Non
     variety = asked.column("variety")
     if kind.pool_cases:
         variety = variety * len(CONFIGURATIONS) + facts.configuration[asked.scene]
+    unit, per_unit = asked.scene, kind.per_scene
+    if asked.said is not None:
+        unit, per_unit = unit * (int(asked.said.max(initial=0)) + 1) + asked.said, 1
     return balanced(
-        asked.scene,
+        unit,
         role,
         asked.column("stratum"),
         variety,
         n_roles=n_roles,
-        per_scene=kind.per_scene,
+        per_scene=per_unit,
         rng=rng,
         most=most,
     )

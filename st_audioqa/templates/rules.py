@@ -71,6 +71,9 @@ class Asked:
     """[shape=(n,)] what is known beside the answer and must not tell it; the value if left out"""
     variety: Ints | None = None
     """[shape=(n,)] in which of several ways the answer comes about"""
+    said: Ints | None = None
+    """[shape=(n,)] rows of a scene with the same number say the same: one of them is asked, and
+    as many of a scene as there are numbers. None where no two say the same"""
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -86,7 +89,7 @@ class Asked:
         """Some of the rows."""
         optional: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[rows]
-            for name in ("value", "stratum", "variety")
+            for name in ("value", "stratum", "variety", "said")
         }
         return replace(
             self,
@@ -115,11 +118,18 @@ def verification(facts: Facts, attribute: str, anchor: str) -> Asked:
 
 
 def motion(facts: Facts, attribute: str, anchor: str) -> Asked:
-    """Is a source moving or stationary? Equally often near, at middle distance and far."""
+    """Is a source moving or stationary?
+
+    Equally often near, at middle distance and far, and where one source of the scene moves and
+    the other stays: the case tells the answer of all others, but not of these.
+    """
     scene, source = np.nonzero(facts.audible_at_all)
     reach = np.digitize(facts.mean_distance_m[scene, source], [_NEAR_M, _FAR_M])
+    count = facts.moving.sum(axis=1)
+    mixed = ((count > 0) & (count < facts.sounds.sum(axis=1)))[scene]
     role = np.where(facts.moving[scene, source], 0, 1)
-    return Asked(scene, source[:, None], role, MOTION, stratum=reach.astype(np.int64))
+    stratum = 2 * reach.astype(np.int64) + mixed
+    return Asked(scene, source[:, None], role, MOTION, stratum=stratum)
 
 
 def location(facts: Facts, attribute: str, anchor: str) -> Asked:
@@ -158,7 +168,11 @@ def grounding_motion(facts: Facts, attribute: str, anchor: str) -> Asked:
 
 
 def temporal_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
-    """Does one source start on one side of the other and end on the opposite side?"""
+    """Does one source start on one side of the other and end on the opposite side?
+
+    "A starts higher than B and ends lower" says the same as "B starts lower than A and ends
+    higher": only one of the two is asked of a scene.
+    """
     start, end = (
         facts.relations[attribute, each].astype(np.int64) for each in ("beginning", "end")
     )
@@ -169,7 +183,9 @@ def temporal_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
             starts = start[scene] * facing == wanted
             ends = end[scene] * facing == -wanted
             asked = _compare(scene, targets, attribute, wanted, starts & ends)
-            rows.append(replace(asked, variety=2 * starts.astype(np.int64) + ends))
+            variety = 2 * starts.astype(np.int64) + ends
+            said = np.full(len(scene), int(wanted * facing > 0), dtype=np.int64)
+            rows.append(replace(asked, variety=variety, said=said))
     return _stacked(rows)
 
 
@@ -262,7 +278,7 @@ def _stacked(rows: Sequence[Asked]) -> Asked:
         name: None
         if getattr(rows[0], name) is None
         else np.concatenate([getattr(each, name) for each in rows])
-        for name in ("scene", "targets", "role", "value", "stratum", "variety")
+        for name in ("scene", "targets", "role", "value", "stratum", "variety", "said")
     }
     return replace(rows[0], **columns)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from st_audioqa.scene import Scene
 from st_audioqa.validity.posed import Posed
 
 __all__ = ["SIDE", "clues", "words"]
@@ -27,8 +26,8 @@ def words(text: str) -> list[str]:
 def clues(each: Posed, side: str = "") -> list[str]:
     """Words, pairs and triples of words, and options of a question; then what `side` adds.
 
-    What is known beside is given alone and together with every word, so that a linear model can
-    learn "stationary, in a scene of which both sources stay".
+    What is known beside is given alone, and the first of it together with every word, so that a
+    linear model can learn "stationary, in a scene of which both sources stay".
     """
     question = each.question
     said = words(question.question)
@@ -37,49 +36,52 @@ def clues(each: Posed, side: str = "") -> list[str]:
     for length in (1, 2, 3):
         found += [" ".join(said[i : i + length]) for i in range(len(said) - length + 1)]
     if side:
-        beside = SIDE[side](each.scene)
+        beside = SIDE[side](each)
         found += beside
-        found += [
-            f"{clue} & {word}" for clue in beside[:_CROSSED] for word in sorted(set(said))
-        ]
+        found += [f"{beside[0]} & {word}" for word in sorted(set(said))]
     return found
 
 
-_CROSSED = 3
-"""Clues of each kind that are also given with every word: the first ones."""
+def _configuration(each: Posed) -> list[str]:
+    """How many sources move and stay; a model can hear it by localising alone."""
+    return [f"configuration={each.scene.configuration}"]
 
 
-def _configuration(scene: Scene) -> list[str]:
-    """Which sources move; a model can hear it by localising alone."""
-    return [f"configuration={scene.configuration}"]
+def _movement(each: Posed) -> list[str]:
+    """Which of the sources asked about move, in the order of the wording."""
+    sources = each.scene.sources
+    moving = ["moves" if sources[i].moving else "stays" for i in each.question.targets]
+    return [f"movement={' '.join(moving)}", f"configuration={each.scene.configuration}"]
 
 
-def _sounds(scene: Scene) -> list[str]:
+def _sounds(each: Posed) -> list[str]:
     """What one microphone hears: how many sounds, which, when, how loud."""
-    found = [f"sources={len(scene.sources)}"]
-    for source in scene.sources:
+    found = []
+    for source in each.scene.sources:
         active = np.flatnonzero(source.activity)
         found.append(f"sounds={source.event.name}")
         if len(active):
             found += [f"from={active[0] // 10}", f"until={active[-1] // 10}"]
-        found += [f"active={int(source.activity.mean() * 8)}"]
-        found += [f"level={round(source.event.level_dbfs)}"]
-    return found
+        found.append(f"active={int(source.activity.mean() * 8)}")
+        found.append(f"level={round(source.event.level_dbfs)}")
+    # Sorted, because the order of sources in a scene is not heard.
+    return [f"sources={len(each.scene.sources)}", *sorted(found)]
 
 
-def _room(scene: Scene) -> list[str]:
+def _room(each: Posed) -> list[str]:
     """The room: its name, kind and dimensions."""
-    found = [f"category={scene.room.category}", f"sources={len(scene.sources)}"]
-    found += [f"room={scene.room.name}", f"provider={scene.room.provider}"]
-    return found + _numbers(scene.room.parameters, "")
+    room = each.scene.room
+    found = [f"category={room.category}", f"sources={len(each.scene.sources)}"]
+    found += [f"room={room.name}", f"provider={room.provider}"]
+    return found + _measures(room.parameters, "")
 
 
-def _numbers(parameters: Mapping[str, Any], where: str) -> list[str]:
-    """Numbers of the room's parameters, on a scale of steps of a fifth."""
+def _measures(parameters: Mapping[str, Any], where: str) -> list[str]:
+    """Parameters of the room; numbers in steps of a fifth."""
     found = []
     for name, value in sorted(parameters.items()):
         if isinstance(value, Mapping):
-            found += _numbers(value, f"{where}{name}.")
+            found += _measures(value, f"{where}{name}.")
         elif isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
             found.append(f"{where}{name}={round(np.log(value) / np.log(1.2))}")
         elif isinstance(value, str):
@@ -87,9 +89,10 @@ def _numbers(parameters: Mapping[str, Any], where: str) -> list[str]:
     return found
 
 
-SIDE: dict[str, Callable[[Scene], list[str]]] = {
+SIDE: dict[str, Callable[[Posed], list[str]]] = {
     "configuration": _configuration,
+    "movement": _movement,
     "sounds": _sounds,
     "room": _room,
 }
-"""What can be known beside a question."""
+"""What can be known beside a question; event detection and verification are not attacked so."""

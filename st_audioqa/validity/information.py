@@ -1,7 +1,8 @@
 """How much single things that are known tell of the answer: mutual information, in bits.
 
-Counted information is never zero, so it is compared with that of answers dealt out anew among the
-questions of a part: the mean of these is subtracted, and `p` is the share of them that is as large
+One question of every scene is taken, since those of one scene are no independent evidence. Counted
+information is never zero, so it is compared with that of answers dealt out anew among these
+questions: the mean of these is subtracted, and `p` is the share of them that is as large
 (the smallest p is 1 / (1 + permutations)).
 """
 
@@ -35,7 +36,9 @@ def information(asked: Sequence[Posed]) -> list[dict[str, Any]]:
     for part, rows in by_part(asked).items():
         if part[2] == DETECTION:
             continue
-        some = [asked[i] for i in rows]
+        # The last one in random order stands for its scene.
+        order = generator(0, "validity", "questions", *part).permutation(rows)
+        some = list({asked[i].scene.scene_id: asked[i] for i in order}.values())
         answers = _codes([each.role for each in some])
         for name, factor in _FACTORS.items():
             values = [factor(each) for each in some]
@@ -92,15 +95,16 @@ def _codes(values: Sequence[Hashable]) -> Ints:
     return np.array([numbers.setdefault(each, len(numbers)) for each in values], dtype=np.int64)
 
 
-def _named(each: Posed) -> str:
-    """The name of the first source asked about; the words, where no source has it."""
-    targets = each.question.targets
-    return each.scene.sources[targets[0]].event.name if targets else each.question.question
+def _name(which: int) -> Callable[[Posed], str]:
+    """The name of a source asked about, by its place in the wording; of a verification none."""
 
+    def name(each: Posed) -> str:
+        targets = each.question.targets
+        if each.question.attribute == "verification" or len(targets) <= which:
+            return ""
+        return each.scene.sources[targets[which]].event.name
 
-def _second(each: Posed) -> str:
-    targets = each.question.targets
-    return each.scene.sources[targets[1]].event.name if len(targets) > 1 else ""
+    return name
 
 
 def _order(each: Posed) -> Hashable:
@@ -112,9 +116,8 @@ def _order(each: Posed) -> Hashable:
 _FACTORS: dict[str, Callable[[Posed], Hashable]] = {
     "wording": lambda each: each.question.paraphrase_id,
     "order of options": _order,
-    "first label": _named,
-    "second label": _second,
-    "sources in order": lambda each: each.question.targets[:1] > each.question.targets[1:],
+    "first label": _name(0),
+    "second label": _name(1),
     "anchor": lambda each: each.question.anchor,
     "number in the scene": lambda each: int(each.question.question_id[-3:]),
     "configuration": lambda each: each.scene.configuration,

@@ -99,8 +99,9 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
             report["blind"]["columns"],
         ),
         _attacks(
-            "Answered with something known beside: which sources move (configuration), what one "
-            "microphone hears (sounds), the room",
+            "Answered with something known beside: how many sources move and stay (configuration), "
+            "which of those asked about do (movement), what one microphone hears (sounds), the "
+            "room",
             report["side"]["parts"],
         ),
         _information(report["information"]),

@@ -32,6 +32,6 @@ ATTACKERS: dict[str, Attacker] = {
 """Attackers that have the question alone."""
 
 SIDE_ATTACKERS: dict[str, Attacker] = {
-    name: _with(name) for name in ("configuration", "sounds", "room")
+    name: _with(name) for name in ("configuration", "movement", "sounds", "room")
 }
 """Attackers that have something beside the question (`validity.clues.SIDE`)."""
