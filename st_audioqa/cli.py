@@ -398,7 +398,7 @@ def _validity(
     write_card(folder, corpus.manifest, card_sections(folder, corpus.manifest))
     click.echo(report_text(report))
     if json_path is not None:
-        _write(json_path, json.dumps(report, indent=2, sort_keys=True) + "\n")
+        _write(json_path, json.dumps(report, indent=2) + "\n")
     if markdown is not None:
         _write(markdown, report_markdown(report))
     if plots is not None:

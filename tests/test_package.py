@@ -62,6 +62,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("evaluation", ("events",)),
         ("baselines", ("evaluation",)),
         ("models", ()),
+        ("validity", ("evaluation",)),
         ("rooms", ("recipes",)),
         ("events", ()),
         ("recipes", ()),
