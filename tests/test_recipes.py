@@ -54,6 +54,21 @@ def test_reuse_is_one_number_or_one_per_split():
     assert of_train.renderer.reuse_in("test") == 1
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"renderer": {"reuse": True}},
+        {"seed": "1"},
+        {"splits": {"test": {"S": 1.0}}},
+        {"placement": {"distance_m": ["0.3", 4]}},
+        {"rooms": {"scenes_per_room": "4"}},
+    ],
+)
+def test_values_of_another_type_are_refused(changes):
+    with pytest.raises(ValueError, match="valid"):
+        Recipe.model_validate({**SMALL, **changes})
+
+
 def test_an_unknown_recipe_suggests_near_names():
     with pytest.raises(UserError, match="did you mean demo"):
         load_recipe("dmo")

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Range = tuple[Finite, Finite]
+Range = Annotated[tuple[Finite, Finite], Field(strict=False)]  # TOML has lists
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -54,7 +54,8 @@ Reuse = Annotated[int, Field(ge=1, le=1000)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Strict: `reuse = true` and `seed = "1"` are mistakes, not numbers.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     opt_in: ClassVar[tuple[str, ...]] = ()
     """Keys that are written down only where they are set: a recipe that does not know them keeps
