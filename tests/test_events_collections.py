@@ -111,6 +111,11 @@ def test_own_labels_are_refused_kept_dropped_or_mapped(table: Path):
     assert made.labels("train") == ["Bark", "coffee_grinder"]
 
 
+def test_a_label_set_that_no_clip_has_is_named_as_the_cause(table: Path):
+    with pytest.raises(UserError, match=r"None of the \d clips in .* label_set \(\['Moo'\]\)"):
+        folder(table, own_labels="drop", label_set=["Moo"])
+
+
 def test_columns_may_have_other_names(table: Path):
     text = (table / "labels.csv").read_text(encoding="utf-8-sig")
     (table / "labels.csv").write_text(text.replace("file,label", "fname,class", 1))
@@ -163,7 +168,11 @@ def test_a_clip_beyond_the_end_of_its_file_is_rejected(table: Path):
 
 def test_options_are_checked_before_any_work(table: Path):
     for options, message in (
-        ({"repeet": True}, "does not take these events.options.*repeet"),
+        ({"repeet": True}, "option of the event library.*repeet.*did you mean repeat"),
+        ({"min_duration_s": -1.0}, "min_duration_s.*greater than or equal to 0"),
+        ({"min_duration_s": float("nan")}, "min_duration_s"),
+        ({"repeat": "yes"}, "impossible events.options: repeat"),
+        ({"label_set": True}, "label_set"),
         ({"repeat": "often"}, "impossible events.options: repeat"),
         ({"own_labels": "sell"}, "own_labels"),
     ):

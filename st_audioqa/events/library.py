@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from st_audioqa.errors import RejectedDraw, UserError
+from st_audioqa.errors import RejectedDraw, UserError, unknown_name
 from st_audioqa.events.labels import confusable
 from st_audioqa.events.labels import label as find_label
 from st_audioqa.registry import Registry
@@ -31,8 +31,9 @@ class EventLibrary(Protocol):
     """A source of events of `DURATION_S` at `SAMPLE_RATE`.
 
     An implementation is built as `Library(path=None, level_dbfs=-35.0, level_spread_db=3.0,
-    **options)`. Options called `path` and `index` say where files lie on this machine and are
-    not published. No recording belongs to more than one split.
+    **options)` and raises `UserError` or `pydantic.ValidationError` at options it does not take.
+    Options called `path` and `index` say where files lie on this machine and are not published.
+    No recording belongs to more than one split.
     """
 
     name: str
@@ -119,6 +120,11 @@ def open_library(
                 f"The {what} does not take {where}.options.{option}: it stands beside the "
                 f"options of a recipe ([events] {option} = ...)."
             )
+    fields = getattr(getattr(factory, "takes", None), "model_fields", None)
+    for option in options if fields is not None else ():
+        if option not in fields:
+            known = set(fields) - set(given)
+            raise unknown_name(f"option of the {what} ({where}.options)", option, known)
     try:
         inspect.signature(factory).bind(**given, **options)
     except TypeError as error:

@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from st_audioqa.conventions import BIN_S, DURATION_S, SAMPLE_RATE, SCENE_SAMPLES
 from st_audioqa.errors import RejectedDraw, UserError
@@ -22,11 +24,12 @@ from st_audioqa.events.files import BLOCK_S, Extent, find_sound, read_clip
 from st_audioqa.events.labels import confusable, mid
 from st_audioqa.events.library import draw_label, draw_level
 from st_audioqa.events.loudness import set_level
+from st_audioqa.events.own_labels import LabelSet
 from st_audioqa.events.storage import BadAudio, Stored
 from st_audioqa.scene import Event
 from st_audioqa.seeding import generator
 
-__all__ = ["PAUSE_S", "RecordingLibrary"]
+__all__ = ["PAUSE_S", "LibraryOptions", "RecordingLibrary"]
 
 PAUSE_S = (0.3, 1.2)
 LATEST_START_S = 1.0
@@ -38,50 +41,95 @@ _WAVEFORMS_KEPT = 4
 _EXTENTS_KEPT = 64
 
 
+class LibraryOptions(BaseModel):
+    """What every library of recordings can be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    path: str | None = None
+    """The folder."""
+    level_dbfs: float = -35.0
+    level_spread_db: float = Field(3.0, ge=0)
+    """Levels are drawn uniformly in `level_dbfs` +- `level_spread_db`."""
+    repeat: bool = False
+    """Whether a sound shorter than a scene is repeated to its end."""
+    min_duration_s: float = Field(BIN_S, ge=0, le=DURATION_S)
+    """Shorter sounds are rejected, silence at both ends left out."""
+    label_set: LabelSet = "all"
+    """"all", "355" or labels: those that may name a source."""
+
+
 class RecordingLibrary:
     """Clips of a catalogue, read from a folder; the base of the libraries that read files.
 
+    One that is derived says what it `takes` and how its folder is read (`_read`).
+
     Parameters
     ----------
-    catalogue : Catalogue
-    root : Path
-        What the files of the catalogue are below of.
-    level_dbfs, level_spread_db : float
-        Levels are drawn uniformly in `level_dbfs` +- `level_spread_db`.
-    repeat : bool
-        Whether a sound shorter than a scene is repeated to its end.
-    min_duration_s : float
-        Shorter sounds are rejected, silence at both ends left out.
+    options
+        As its `takes` has them.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or it holds no clip that can be used.
+    pydantic.ValidationError
+        If an option is unknown or impossible.
     """
 
     name: str
     version: str
+    takes: type[LibraryOptions] = LibraryOptions
+    options: LibraryOptions
     needs_path = True
     """Whether it reads nothing without a folder."""
     origin = ""
     """See `st_audioqa.events.catalogue.keep_apart`."""
+    _wanted: str
+    """What its folder is."""
+    _remedy: str
+    """What is to be done where that holds no clip."""
     _may_be_cut = False
     """Whether a file may be cut to its clip already, so that its length must tell."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        root: Path,
-        *,
-        level_dbfs: float,
-        level_spread_db: float,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-    ) -> None:
-        self.catalogue = catalogue
-        self._root = root
-        self._level_dbfs = level_dbfs
-        self._level_spread_db = level_spread_db
-        self._repeat = repeat
-        self._min_duration_s = min_duration_s
+    def __init__(self, **options: Any) -> None:
+        self.options = self.takes.model_validate(options)
+        self._root = self._folder(self.options.path)
+        self.catalogue = self._read(self._root)
+        if not len(self.catalogue):
+            raise self._nothing()
         self._bad: dict[str, BadAudio] = {}
         self._extents: OrderedDict[str, Extent] = OrderedDict()
         self._waveforms: OrderedDict[Event, NDArray[np.float32]] = OrderedDict()
+
+    def _read(self, root: Path) -> Catalogue:
+        """The clips of a folder."""
+        raise NotImplementedError
+
+    def _folder(self, path: str | None) -> Path:
+        if path is None:
+            raise UserError(
+                f"The event library {self.name} needs a path, but has none: give {self._wanted} "
+                "(events.path in the recipe, or --events FOLDER)."
+            )
+        if not Path(path).is_dir():
+            raise UserError(f"There is no folder {path}: check the path of the event library.")
+        return Path(path)
+
+    def _nothing(self) -> UserError:
+        """What is said where no clip can be used."""
+        report = self.catalogue.report
+        if report["outside the label set"]:
+            return UserError(
+                f"None of the {report['outside the label set']} clips in {self._root} has a label "
+                f"of label_set ({self.options.label_set!r}): name labels that they have, or "
+                'leave it out ("all").'
+            )
+        told = ", ".join(f"{n} {what}" for what, n in sorted(report.items()) if n)
+        return UserError(
+            f"The event library {self.name} finds no clip that can be used in {self._root} "
+            f"({told or 'no audio files'}): {self._remedy}."
+        )
 
     @property
     def details(self) -> dict[str, str]:
@@ -120,7 +168,7 @@ class RecordingLibrary:
         name = draw_label(rng, self.labels(split), label, avoid)
         clip = self._draw_clip(rng, self.catalogue.rows(split, name), avoid)
         share, lag = rng.uniform(size=2)
-        level_dbfs = draw_level(rng, self._level_dbfs, self._level_spread_db)
+        level_dbfs = draw_level(rng, self.options.level_dbfs, self.options.level_spread_db)
         if clip.clip_id in self._bad:
             bad = self._bad[clip.clip_id]
             raise RejectedDraw(bad.reason, str(bad))
@@ -133,7 +181,7 @@ class RecordingLibrary:
                 recording=clip.recording,
                 # Whole milliseconds, so that the offset survives being written down.
                 offset_s=round(self._offset_s(extent, float(share), float(lag)), 3),
-                repeated=self._repeat and extent.duration_s < DURATION_S,
+                repeated=self.options.repeat and extent.duration_s < DURATION_S,
                 level_dbfs=level_dbfs,
                 labels=clip.labels,
                 mids=tuple(map(mid, clip.labels)),
@@ -203,12 +251,12 @@ class RecordingLibrary:
             extent = find_sound(
                 self._stored(clip), clip.start_s, clip.stop_s, may_be_cut=self._may_be_cut
             )
-            if extent.duration_s < self._min_duration_s:
+            if extent.duration_s < self.options.min_duration_s:
                 raise BadAudio(
                     "short_event",
                     self._stored(clip),
                     f"sounds for {extent.duration_s:.2f} s only, wanted "
-                    f"{self._min_duration_s:.2f} s",
+                    f"{self.options.min_duration_s:.2f} s",
                     "remove it or lower min_duration_s",
                 )
             _remember(self._extents, clip.clip_id, extent, _EXTENTS_KEPT)
@@ -218,7 +266,7 @@ class RecordingLibrary:
         """Where the scene begins, counted from the first sound."""
         spare_s = extent.duration_s - DURATION_S
         if spare_s <= 0:
-            return share * (max(spare_s, -LATEST_START_S) if self._repeat else spare_s)
+            return share * (max(spare_s, -LATEST_START_S) if self.options.repeat else spare_s)
         n = round(DURATION_S / BLOCK_S)
         total = np.concatenate([[0], np.cumsum(extent.sounding)])
         sounds = total[n:] - total[:-n]

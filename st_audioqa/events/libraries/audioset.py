@@ -18,33 +18,26 @@ import json
 from pathlib import Path
 
 import pyarrow.compute as pc
-from pydantic import validate_call
 
-from st_audioqa.conventions import BIN_S
-from st_audioqa.errors import UserError
 from st_audioqa.events.audioset_index import open_index
 from st_audioqa.events.catalogue import Catalogue, Clip
 from st_audioqa.events.labels import label_set as find_label_set
-from st_audioqa.events.libraries.folder import existing_folder
-from st_audioqa.events.own_labels import LabelSet
-from st_audioqa.events.recordings import RecordingLibrary
+from st_audioqa.events.recordings import LibraryOptions, RecordingLibrary
 
-__all__ = ["Library"]
+__all__ = ["Library", "Options"]
+
+
+class Options(LibraryOptions):
+    """What the library can be told."""
+
+    index: str | None = None
+    """Where the index is kept, if not in the folder."""
 
 
 class Library(RecordingLibrary):
     """The clips of AudioSet; a clip id is "<video>_<start in milliseconds>".
 
-    Parameters
-    ----------
-    path : str
-        The folder.
-    level_dbfs, level_spread_db, repeat, min_duration_s
-        See `RecordingLibrary`.
-    label_set : str, int or list of str
-        "all", "355" or labels: those that may name a source.
-    index : str, optional
-        Where the index is kept, if not in the folder.
+    Takes `Options`.
 
     Raises
     ------
@@ -55,42 +48,21 @@ class Library(RecordingLibrary):
 
     name = "audioset"
     version = "1.0"
+    takes = Options
+    options: Options
+    _wanted = "the folder of AudioSet's tables and clips"
+    _remedy = "name files <video>.wav or <video>_<start>.wav, then delete the index"
     _may_be_cut = True
 
-    @validate_call
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        level_dbfs: float = -35.0,
-        level_spread_db: float = 3.0,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-        label_set: LabelSet = "all",
-        index: str | None = None,
-    ) -> None:
-        root = existing_folder(self.name, path, "the folder of AudioSet's tables and clips")
-        names = find_label_set(label_set)
+    def _read(self, root: Path) -> Catalogue:
+        index = self.options.index
+        names = find_label_set(self.options.label_set)
         table = open_index(root, Path(index) if index else None)
         report = json.loads(table.schema.metadata[b"report"])
         table = table.filter(pc.is_valid(table["file"]))  # frees the segments without a clip
         catalogue = Catalogue(table, names)
         catalogue.report.update(report)
-        if not len(catalogue):
-            told = ", ".join(f"{n} {what}" for what, n in report.items())
-            raise UserError(
-                f"The folder {path} holds no clip of AudioSet that can be used ({told}): name "
-                "files <video>.wav or <video>_<start>.wav, and delete the index once they are "
-                "there."
-            )
-        super().__init__(
-            catalogue,
-            root,
-            level_dbfs=level_dbfs,
-            level_spread_db=level_spread_db,
-            repeat=repeat,
-            min_duration_s=min_duration_s,
-        )
+        return catalogue
 
     def _attribution(self, clip: Clip) -> str:
         return f"YouTube video {clip.recording}; labels: AudioSet (Google), CC BY 4.0"

@@ -12,19 +12,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Literal
 
-from pydantic import validate_call
-
-from st_audioqa.conventions import BIN_S
-from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import Catalogue, Clip
-from st_audioqa.events.libraries.folder import existing_folder
-from st_audioqa.events.own_labels import LabelSet, Reader
-from st_audioqa.events.recordings import RecordingLibrary
+from st_audioqa.events.own_labels import Reader
+from st_audioqa.events.recordings import LibraryOptions, RecordingLibrary
 from st_audioqa.events.storage import audio_files
 
-__all__ = ["CLASSES", "Library"]
+__all__ = ["CLASSES", "Library", "Options"]
 
 CLASSES = (
     "Bark",
@@ -85,19 +81,17 @@ _ESC10 = {0: 0, 1: 10, 2: 11, 3: 20, 4: 38, 5: 21, 6: 40, 7: 41, 8: 1, 9: 12}
 _NAME = re.compile(r"([1-5])-(\d+)-([A-Z])(?:-(\d{1,2}))?")
 
 
+class Options(LibraryOptions):
+    """What the library can be told."""
+
+    own_labels: Literal["drop", "keep"] = "drop"
+    """What is done with the three classes that AudioSet has no label for."""
+
+
 class Library(RecordingLibrary):
     """The clips of ESC-50 or ESC-10; a clip id is the file's name without its suffix.
 
-    Parameters
-    ----------
-    path : str
-        The folder of the collection.
-    level_dbfs, level_spread_db, repeat, min_duration_s
-        See `RecordingLibrary`.
-    label_set : str, int or list of str
-        "all", "355" or labels: those that may name a source.
-    own_labels : {"drop", "keep"}
-        What is done with the three classes that AudioSet has no label for.
+    Takes `Options`.
 
     Raises
     ------
@@ -107,21 +101,13 @@ class Library(RecordingLibrary):
 
     name = "esc50"
     version = "1.0"
+    takes = Options
+    options: Options
+    _wanted = "the folder of ESC-50"
+    _remedy = "unpack the collection there, so that it has files such as audio/1-100032-A-0.wav"
 
-    @validate_call
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        level_dbfs: float = -35.0,
-        level_spread_db: float = 3.0,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-        label_set: LabelSet = "all",
-        own_labels: Literal["drop", "keep"] = "drop",
-    ) -> None:
-        root = existing_folder(self.name, path, "the folder of ESC-50")
-        reader = Reader(own_labels=own_labels)
+    def _read(self, root: Path) -> Catalogue:
+        reader = Reader(own_labels=self.options.own_labels)
         left_out: Counter[str] = Counter()
         clips = {}
         for file in audio_files(root):
@@ -132,21 +118,10 @@ class Library(RecordingLibrary):
                 left_out["without a label"] += 1
             else:
                 clips[clip.clip_id] = clip
-        catalogue = Catalogue.of(clips.values(), reader.names(label_set, CLASSES))
+        names = reader.names(self.options.label_set, CLASSES)
+        catalogue = Catalogue.of(clips.values(), names)
         catalogue.report.update(left_out)
-        if not len(catalogue):
-            raise UserError(
-                f"The folder {path} holds no clip of ESC-50 that can be used: unpack the "
-                "collection there, so that it has files such as audio/1-100032-A-0.wav."
-            )
-        super().__init__(
-            catalogue,
-            root,
-            level_dbfs=level_dbfs,
-            level_spread_db=level_spread_db,
-            repeat=repeat,
-            min_duration_s=min_duration_s,
-        )
+        return catalogue
 
 
 def _clip(file: str) -> Clip | None:

@@ -33,16 +33,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from pydantic import validate_call
+from pydantic import Field
 
-from st_audioqa.conventions import BIN_S
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.events.catalogue import Catalogue, Clip, split_of
-from st_audioqa.events.own_labels import LabelSet, OwnLabels, Reader
-from st_audioqa.events.recordings import RecordingLibrary
+from st_audioqa.events.own_labels import OwnLabels, Reader
+from st_audioqa.events.recordings import LibraryOptions, RecordingLibrary
 from st_audioqa.events.storage import audio_files
 
-__all__ = ["Library", "existing_folder", "opened_table"]
+__all__ = ["Library", "Options", "opened_table"]
 
 _PART_BYTES = 2**16
 _COLUMNS = (
@@ -86,49 +85,30 @@ def opened_table(path: Path) -> Iterator[TextIO]:
         ) from error
 
 
-def existing_folder(library: str, path: str | None, wanted: str) -> Path:
-    """The folder of a library.
+class Options(LibraryOptions):
+    """What the library can be told."""
 
-    Raises
-    ------
-    UserError
-        If no path is given, or it is no folder.
-    """
-    if path is None:
-        raise UserError(
-            f"The event library {library} needs a path, but has none: give {wanted} (events.path "
-            "in the recipe, or --events FOLDER)."
-        )
-    if not Path(path).is_dir():
-        raise UserError(f"There is no folder {path}: check the path of the event library.")
-    return Path(path)
+    metadata: str | None = None
+    """The table, below the folder."""
+    columns: dict[str, str] = Field({})
+    """Column of the list above -> what your table calls it."""
+    recording_pattern: str | None = None
+    r"""A regular expression. Where it fits the beginning of the column `recording`, its groups
+    alone name the recording: `[1-5]-(\d+)-` makes "17150" of "1-17150-A.ogg" and of its other
+    takes. Needs that column."""
+    label_map: dict[str, str] = Field({})
+    """Word of yours -> AudioSet display name."""
+    own_labels: OwnLabels = "refuse"
+    """What is done with a word that is no AudioSet label."""
+    licence: str = "unknown"
+    attribution: str = ""
+    """Of the files that have none in the table."""
 
 
 class Library(RecordingLibrary):
-    r"""The audio files below a folder; a clip id is a file's path within it.
+    """The audio files below a folder; a clip id is a file's path within it.
 
-    Parameters
-    ----------
-    path : str
-        The folder.
-    level_dbfs, level_spread_db, repeat, min_duration_s
-        See `RecordingLibrary`.
-    metadata : str, optional
-        The table, below the folder.
-    columns : dict of str to str
-        Column of the list above -> what your table calls it.
-    recording_pattern : str, optional
-        A regular expression. Where it fits the beginning of the column `recording`, its groups
-        alone name the recording: `[1-5]-(\d+)-` makes "17150" of "1-17150-A.ogg" and of its
-        other takes. Needs that column.
-    label_map : dict of str to str
-        Word of yours -> AudioSet display name.
-    own_labels : {"refuse", "keep", "drop"}
-        What is done with a word that is no AudioSet label.
-    label_set : str, int or list of str
-        "all", "355" or labels: those that may name a source.
-    licence, attribution : str
-        Of the files that have none in the table.
+    Takes `Options`.
 
     Raises
     ------
@@ -139,59 +119,25 @@ class Library(RecordingLibrary):
 
     name = "folder"
     version = "2.0"
+    takes = Options
+    options: Options
+    _wanted = "the folder whose sub-folders are named after AudioSet labels"
+    _remedy = "add files such as bark/one.wav, or give a metadata table"
 
-    @validate_call
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        level_dbfs: float = -35.0,
-        level_spread_db: float = 3.0,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-        metadata: str | None = None,
-        columns: dict[str, str] | None = None,
-        recording_pattern: str | None = None,
-        label_map: dict[str, str] | None = None,
-        own_labels: OwnLabels = "refuse",
-        label_set: LabelSet = "all",
-        licence: str = "unknown",
-        attribution: str = "",
-    ) -> None:
-        root = existing_folder(
-            self.name, path, "the folder whose sub-folders are named after AudioSet labels"
-        )
-        reader = Reader(label_map, own_labels)
-        pattern = _compiled(recording_pattern)
+    def _read(self, root: Path) -> Catalogue:
+        options = self.options
+        reader = Reader(options.label_map, options.own_labels)
         left_out: Counter[str] = Counter()
-        clips = list(
-            _of_folders(root, reader, licence, attribution, left_out)
-            if metadata is None
-            else _of_table(
-                root, metadata, columns or {}, pattern, reader, licence, attribution, left_out
-            )
-        )
+        read = _of_folders if options.metadata is None else _of_table
+        clips = list(read(root, options, reader, left_out))
         used = {label for clip in clips for label in clip.labels}
-        catalogue = Catalogue.of(clips, reader.names(label_set, used))
+        catalogue = Catalogue.of(clips, reader.names(options.label_set, used))
         catalogue.report.update(left_out)
-        if not len(catalogue):
-            told = ", ".join(f"{n} {what}" for what, n in catalogue.report.items() if n)
-            raise UserError(
-                f"The folder {path} holds no audio files that can be used ({told or 'none'}): "
-                f"add files such as {root / 'bark' / 'one.wav'}, or give a metadata table."
-            )
-        super().__init__(
-            catalogue,
-            root,
-            level_dbfs=level_dbfs,
-            level_spread_db=level_spread_db,
-            repeat=repeat,
-            min_duration_s=min_duration_s,
-        )
+        return catalogue
 
 
 def _of_folders(
-    root: Path, reader: Reader, licence: str, attribution: str, left_out: Counter[str]
+    root: Path, options: Options, reader: Reader, left_out: Counter[str]
 ) -> Iterator[Clip]:
     for folder in sorted(root.iterdir()):
         if not folder.is_dir() or folder.name.startswith("."):
@@ -212,25 +158,19 @@ def _of_folders(
                 split_of(recording),
                 recording,
                 file,
-                licence=licence,
-                attribution=attribution,
+                licence=options.licence,
+                attribution=options.attribution,
             )
 
 
 def _of_table(
-    root: Path,
-    metadata: str,
-    columns: dict[str, str],
-    pattern: re.Pattern[str] | None,
-    reader: Reader,
-    licence: str,
-    attribution: str,
-    left_out: Counter[str],
+    root: Path, options: Options, reader: Reader, left_out: Counter[str]
 ) -> Iterator[Clip]:
+    columns, pattern = options.columns, _compiled(options.recording_pattern)
     for name in columns:
         if name not in _COLUMNS:
             raise unknown_name("column", name, _COLUMNS)
-    table = root / metadata
+    table = root / str(options.metadata)
     if not table.is_file():
         raise UserError(f"There is no table {table}: check the option metadata.")
     with opened_table(table) as lines:
@@ -272,8 +212,8 @@ def _of_table(
                 file,
                 start_s=start,
                 stop_s=stop,
-                licence=cell("licence") or licence,
-                attribution=cell("attribution") or attribution,
+                licence=cell("licence") or options.licence,
+                attribution=cell("attribution") or options.attribution,
             )
 
 

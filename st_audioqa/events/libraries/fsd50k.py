@@ -19,14 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import validate_call
-
-from st_audioqa.conventions import BIN_S
 from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import Catalogue, Clip
 from st_audioqa.events.labels import label_of_mid
-from st_audioqa.events.libraries.folder import existing_folder, opened_table
-from st_audioqa.events.own_labels import LabelSet, Reader
+from st_audioqa.events.libraries.folder import opened_table
+from st_audioqa.events.own_labels import Reader
 from st_audioqa.events.recordings import RecordingLibrary
 
 __all__ = ["Library"]
@@ -44,14 +41,7 @@ _LICENCES = {
 class Library(RecordingLibrary):
     """The clips of FSD50K; a clip id is the number of its Freesound clip.
 
-    Parameters
-    ----------
-    path : str
-        The folder of the collection.
-    level_dbfs, level_spread_db, repeat, min_duration_s
-        See `RecordingLibrary`.
-    label_set : str, int or list of str
-        "all", "355" or labels: those that may name a source.
+    Takes `LibraryOptions`.
 
     Raises
     ------
@@ -62,36 +52,15 @@ class Library(RecordingLibrary):
     name = "fsd50k"
     version = "1.0"
     origin = "freesound:"
+    _wanted = "the folder of FSD50K"
+    _remedy = "unpack FSD50K.dev_audio and FSD50K.eval_audio there"
 
-    @validate_call
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        level_dbfs: float = -35.0,
-        level_spread_db: float = 3.0,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-        label_set: LabelSet = "all",
-    ) -> None:
-        root = existing_folder(self.name, path, "the folder of FSD50K")
+    def _read(self, root: Path) -> Catalogue:
         left_out: Counter[str] = Counter()
         clips = [clip for part in ("dev", "eval") for clip in _clips(root, part, left_out)]
-        catalogue = Catalogue.of(clips, Reader().names(label_set, ()))
+        catalogue = Catalogue.of(clips, Reader().names(self.options.label_set, ()))
         catalogue.report.update(left_out)
-        if not len(catalogue):
-            raise UserError(
-                f"None of the clips of {root / 'FSD50K.ground_truth'} is there: unpack "
-                f"FSD50K.dev_audio and FSD50K.eval_audio in {root}."
-            )
-        super().__init__(
-            catalogue,
-            root,
-            level_dbfs=level_dbfs,
-            level_spread_db=level_spread_db,
-            repeat=repeat,
-            min_duration_s=min_duration_s,
-        )
+        return catalogue
 
 
 def _clips(root: Path, part: str, left_out: Counter[str]) -> Iterator[Clip]:

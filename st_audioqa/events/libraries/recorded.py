@@ -19,13 +19,9 @@ from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
-from pydantic import validate_call
-
-from st_audioqa.conventions import BIN_S
 from st_audioqa.errors import UserError
 from st_audioqa.events.catalogue import Catalogue, Clip
-from st_audioqa.events.libraries.folder import existing_folder
-from st_audioqa.events.own_labels import LabelSet, Reader
+from st_audioqa.events.own_labels import Reader
 from st_audioqa.events.recordings import RecordingLibrary
 
 __all__ = ["Library", "install_lines"]
@@ -34,15 +30,9 @@ __all__ = ["Library", "install_lines"]
 class Library(RecordingLibrary):
     """The sounds of those packages that are installed; a clip id is a path.
 
-    Parameters
-    ----------
-    path : str, optional
-        The folder that Debian's packages are unpacked in (`dpkg-deb -x PACKAGE.deb FOLDER`), if
-        they are not installed; packages of PyPI are looked for there and where Python finds them.
-    level_dbfs, level_spread_db, repeat, min_duration_s
-        See `RecordingLibrary`.
-    label_set : str, int or list of str
-        "all", "355" or labels: those that may name a source.
+    Takes `LibraryOptions`. `path` is the folder that Debian's packages are unpacked in
+    (`dpkg-deb -x PACKAGE.deb FOLDER`), if they are not installed; packages of PyPI are looked for
+    there and where Python finds them.
 
     Raises
     ------
@@ -54,18 +44,10 @@ class Library(RecordingLibrary):
     version = "1.0"
     needs_path = False
 
-    @validate_call
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        level_dbfs: float = -35.0,
-        level_spread_db: float = 3.0,
-        repeat: bool = False,
-        min_duration_s: float = BIN_S,
-        label_set: LabelSet = "all",
-    ) -> None:
-        root = existing_folder(self.name, path or "/", "a folder")
+    def _folder(self, path: str | None) -> Path:
+        return super()._folder(path or "/")
+
+    def _read(self, root: Path) -> Catalogue:
         missing: Counter[str] = Counter()
         clips = []
         for row in _rows():
@@ -79,18 +61,11 @@ class Library(RecordingLibrary):
                 f"None of the packages of the event library {self.name} is installed: "
                 f"{install_lines()}; some of them will do."
             )
-        catalogue = Catalogue.of(clips, Reader().names(label_set, ()))
+        catalogue = Catalogue.of(clips, Reader().names(self.options.label_set, ()))
         catalogue.report.update(
             {f"missing file of {package}": n for package, n in missing.items()}
         )
-        super().__init__(
-            catalogue,
-            root,
-            level_dbfs=level_dbfs,
-            level_spread_db=level_spread_db,
-            repeat=repeat,
-            min_duration_s=min_duration_s,
-        )
+        return catalogue
 
 
 def install_lines() -> str:
