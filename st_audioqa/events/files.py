@@ -25,9 +25,17 @@ BLOCK_S = 0.1
 SILENCE_DBFS = -60.0
 EDGE_S = 0.005
 MAX_CLIPPED_SHARE = 0.001
-"""Largest share of samples in flat tops: runs of three and more samples that differ by less than
-`_FLAT` and lie within 1 % of full scale."""
-_FLAT = 1e-4
+"""Largest share of samples in flat tops: runs of three and more samples that are alike, lie within
+2 % of the excerpt's own maximum (or minimum), and are entered and left by a step that a smooth top
+does not have. So a low tone at full scale is none, and what was clipped and made quieter is one."""
+_FLAT = 2e-4
+"""Of the maximum: by how much samples that are alike may differ."""
+_STEP = 4.0
+"""Least step into and out of a flat top, in such differences. Around a parabola's top, three
+samples within one difference are followed by a step of less than three."""
+MIN_MONO_SHARE = 0.01
+"""Least power of the mean of all channels, in powers of the channels; a sixth for six that have
+nothing in common."""
 _PIECE_BLOCKS = 100
 _TOLERANCE_S = 0.5
 _KEPT_SAMPLES = 4_000_000
@@ -76,7 +84,8 @@ def find_sound(
     ------
     BadAudio
         "missing_event"; "unreadable_event" if it cannot be decoded, is empty or holds NaN or
-        infinite samples; "silent_event" if it is silent throughout; "misfit_event" if it ends
+        infinite samples; "silent_event" if it is silent throughout, "antiphase_event" if its
+        channels cancel each other (`MIN_MONO_SHARE`); "misfit_event" if it ends
         before the bounds do, and is not as long as what lies between them where that may be.
     """
     stored = _stored(source)
@@ -87,10 +96,16 @@ def find_sound(
         keep = (end - first) * file.channels <= _KEPT_SAMPLES
         kept: list[Floats] = []
         found: list[NDArray[np.bool_]] = []
+        power = np.zeros(2)
         for frames in _pieces(file, stored, first, end, n * _PIECE_BLOCKS):
-            found.append(_sounding(frames.mean(axis=1), n))
+            mono = frames.mean(axis=1)
+            found.append(_sounding(mono, n))
+            power += len(frames) * np.array([mono.var(), frames.var(axis=0).mean()])
             if keep:
                 kept.append(frames)
+    if power[0] < MIN_MONO_SHARE * power[1] and power[1] > 0:
+        what = "has channels that cancel each other when they are averaged"
+        raise BadAudio("antiphase_event", stored, what, "keep one channel, or turn one's sign")
     sounding = np.concatenate(found) if found else np.zeros(0, dtype=bool)
     if not sounding.any():
         what = f"is silent throughout (below {SILENCE_DBFS:.0f} dBFS)"
@@ -222,8 +237,26 @@ def _sounding(mono: Floats, n: int) -> NDArray[np.bool_]:
 
 
 def _clipped_share(frames: Floats) -> float:
-    """Share of samples in flat tops, of the channel that has most of them."""
-    if np.abs(frames).max() < 0.99:
-        return 0.0
-    flat = (np.abs(np.diff(frames, axis=0)) < _FLAT) & (np.abs(frames[1:]) >= 0.99)
-    return float((flat[1:] & flat[:-1]).mean(axis=0).max()) if len(flat) > 1 else 0.0
+    """Share of samples in flat tops (`MAX_CLIPPED_SHARE`), of the channel that has most of them."""
+    return max(_flat_tops(channel) / len(channel) for channel in frames.T)
+
+
+def _flat_tops(channel: Floats) -> int:
+    steps = np.abs(np.diff(channel))
+    if not steps.any():
+        return 0
+    unit = steps[steps > 0].min()
+    total = 0
+    for side in (channel, -channel):
+        top = side.max()
+        # Of coarse samples (8 bits), neighbours differ by a unit or not at all.
+        alike = max(_FLAT * top, 1.01 * unit if unit < 0.02 * top else 0.0)
+        near = side > 0.98 * top
+        flat = (steps < alike) & near[1:] & near[:-1]
+        edges = np.diff(np.concatenate([[0], flat.astype(np.int8), [0]]))
+        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        around = np.concatenate([[np.inf], steps, [np.inf]])
+        step = np.minimum(around[first], around[last + 1])
+        n = last - first + 1
+        total += int(n[(n >= 3) & (step > _STEP * alike)].sum())
+    return total

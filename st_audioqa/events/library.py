@@ -120,9 +120,10 @@ def open_library(
                 f"The {what} does not take {where}.options.{option}: it stands beside the "
                 f"options of a recipe ([events] {option} = ...)."
             )
-    fields = getattr(getattr(factory, "takes", None), "model_fields", None)
-    for option in options if fields is not None else ():
-        if option not in fields:
+    takes = getattr(factory, "takes", None)
+    fields: Collection[str] = () if takes is None else takes.model_fields
+    for option in options:
+        if fields and option not in fields:
             known = set(fields) - set(given)
             raise unknown_name(f"option of the {what} ({where}.options)", option, known)
     try:

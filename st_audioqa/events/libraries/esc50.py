@@ -5,7 +5,8 @@ github.com/karolpiczak/ESC-50), or class folders such as `001 - Dog bark/1-10003
 The file name says the fold and the recording; folds never share a recording. Folds 1 to 3 are
 train, 4 is validation, 5 is test.
 
-ESC-50 is CC BY-NC 3.0, its ten classes of ESC-10 CC BY 3.0; the clips come from Freesound.
+ESC-50 is CC BY-NC 3.0, its ten classes of ESC-10 CC BY 3.0. The clips come from Freesound, whose number
+is in the file name; the collection's `LICENSE` names the uploader of each, and is read where it is there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Real recordings that need no account: sounds inside packages of Debian and PyPI.
 
 Nothing is shipped here but `recorded.csv`: where a sound lies once its package is installed, its
-AudioSet label, its licence, what it was recorded with (takes of one instrument, phrases of one
+AudioSet label, its licence and author, what it was recorded with (takes of one instrument, phrases of one
 speaker are one recording), and its split. Labels come from file names; docs/events.md says how
 they were checked. Packages are those of Debian 12; install all or some of them:
 
@@ -41,7 +41,7 @@ class Library(RecordingLibrary):
     """
 
     name = "recorded"
-    version = "1.0"
+    version = "1.1"
     needs_path = False
 
     def _folder(self, path: str | None) -> Path:
@@ -106,5 +106,5 @@ def _clip(row: dict[str, str], place: Path) -> Clip:
         recording=row["recording"],
         file=str(place),
         licence=row["licence"],
-        attribution=f"{kind} package {row['package']}, {Path(row['file']).name}",
+        attribution=f"{row['author']}; {kind} package {row['package']}, {Path(row['file']).name}",
     )
