@@ -5,7 +5,8 @@ Segments are those of `balanced_train_segments.csv`, `unbalanced_train_segments.
 
 - as files `<video>.<suffix>`, with or without a leading "Y" and `_<start>` or `_<start>_<stop>`
   in seconds or milliseconds before the suffix, in any sub-folders;
-- in `.tar` files (WebDataset), under such names;
+- in `.tar` files (WebDataset), under such names, or with the video (and `start`, in seconds) in a
+  `.json` member of the same key, named as the columns below;
 - in `.parquet` files with a column `audio` (bytes, or a struct with a field `bytes`) and the video
   in a column `video_id`, `ytid`, `youtube_id`, `id` or `__key__`.
 
@@ -42,7 +43,7 @@ INDEX = "st_audioqa_index.parquet"
 LICENCE = "unknown (YouTube)"
 VALIDATION_SHARE = 0.02
 """Share of the training videos that is set aside for validation."""
-_FORMAT = "2"
+_FORMAT = "3"
 _TABLES = {
     "eval_segments.csv": "test",
     "balanced_train_segments.csv": "train",
@@ -54,10 +55,14 @@ _ROW = (
 )
 _CLIP = (
     r"(?:^|/)Y?(?P<video>[A-Za-z0-9_-]{11})"
-    r"(?:[_-](?P<at>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?\.[A-Za-z0-9]+$"
+    r"(?:[_-](?P<at>\d+(?:\.\d+)?)(?:[_-]\d+(?:\.\d+)?)?)?(?:\.[A-Za-z][A-Za-z0-9]*)+$"
 )
 _VIDEO_COLUMNS = ("video_id", "ytid", "youtube_id", "id", "__key__")
 _ARCHIVES = (".tar", ".parquet")
+_PACKED = (".7z", ".bz2", ".gz", ".tgz", ".xz", ".zip", ".zst")
+"""What is not read in place: counted, so that nobody waits for what is in it."""
+_MOST_JSON_BYTES = 2**20
+_LARGE_GROUP_BYTES = 2**29
 _AT_ONCE = 100_000
 _FOUND = pa.schema(
     [
@@ -166,7 +171,9 @@ def index_folder(root: Path, path: Path | None = None) -> pa.Table:
         name for name in files_below(root, _ARCHIVES) if (root / name).resolve() not in itself
     ]
     archives = {name: _state(root / name) for name in names}
-    found = _join(segments, pa.concat_tables(_found(root, archives, report)), report)
+    packed = sum(1 for _ in files_below(root, _PACKED))
+    report["compressed archives passed over (unpack them)"] = packed
+    found = _join(root, segments, pa.concat_tables(_found(root, archives, report)), report)
     report["segments"] = segments.num_rows
     report["clips found"] = len(found["row"])
     report["clips missing"] = report["segments"] - report["clips found"]
@@ -341,30 +348,66 @@ def _found(root: Path, archives: Collection[str], report: Counter[str]) -> list[
     pieces = [_FOUND.empty_table()]
     files = audio_files(root)
     while names := list(islice(files, _AT_ONCE)):
-        pieces.append(_named(pa.array(names), pa.array(names), pa.array([""] * len(names))))
-    for file in (name for name in archives if name.endswith(_ARCHIVES[0])):
-        members, places = [], []
-        try:
-            with tarfile.open(root / file, "r:") as archive:
-                for member in archive:
-                    if member.isfile() and os.path.splitext(member.name)[1].lower() in SUFFIXES:
+        place = pa.array([""] * len(names))
+        pieces.append(_named(pa.array(names), pa.array(names), place, report))
+    for file in archives:
+        kind = _packed if file.endswith(_ARCHIVES[0]) else _mirrored
+        pieces += kind(root, file, report)
+    return pieces
+
+
+def _packed(root: Path, file: str, report: Counter[str]) -> Iterator[pa.Table]:
+    """The clips of a tar."""
+    members: list[str] = []
+    places: list[str] = []
+    videos: dict[str, str] = {}
+    try:
+        with tarfile.open(root / file, "r:") as archive:
+            for member in archive:
+                suffix = os.path.splitext(member.name)[1].lower()
+                if member.isfile() and suffix in SUFFIXES:
+                    if member.size:
                         members.append(member.name)
                         places.append(f"tar:{member.offset_data}:{member.size}")
-                    archive.members = []  # type: ignore[attr-defined]  # it would keep them all
-        except (tarfile.TarError, OSError):
-            report["archives not read to their end"] += 1
-        names = [file] * len(members)
-        pieces.append(
-            _named(
-                pa.array(members, pa.string()),
-                pa.array(names, pa.string()),
-                pa.array(places, pa.string()),
-            )
-        )
-    for file in archives:
-        if file.endswith(_ARCHIVES[1]):
-            pieces += _mirrored(root, file, report)
-    return pieces
+                    else:
+                        report["files of zero length"] += 1
+                elif member.isfile() and suffix == ".json" and member.size < _MOST_JSON_BYTES:
+                    content = archive.extractfile(member)
+                    videos[_key(member.name)] = _told(content.read() if content else b"")
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+    except (tarfile.TarError, OSError):
+        report["archives not read to their end"] += 1
+    names = [f"{video}.json" if (video := videos.get(_key(name))) else name for name in members]
+    yield _named(
+        pa.array(names, pa.string()),
+        pa.array([file] * len(members), pa.string()),
+        pa.array(places, pa.string()),
+        report,
+    )
+
+
+def _key(name: str) -> str:
+    """What the members of one sample of a WebDataset have in common."""
+    folder, slash, file = name.rpartition("/")
+    return folder + slash + file.partition(".")[0]
+
+
+def _told(content: bytes) -> str:
+    """The clip that a JSON file is about, as files of clips are named; "" if it does not say."""
+    try:
+        about = json.loads(content)
+    except ValueError:
+        return ""
+    if not isinstance(about, dict):
+        return ""
+    video = next(
+        (about[name] for name in _VIDEO_COLUMNS if isinstance(about.get(name), str)), ""
+    )
+    start = next(
+        (about[n] for n in ("start", "start_time", "start_seconds") if n in about), None
+    )
+    timed = video and isinstance(start, int | float) and start >= 0
+    return f"{video}_{start:.3f}" if timed else video
 
 
 def _mirrored(root: Path, file: str, report: Counter[str]) -> Iterator[pa.Table]:
@@ -375,19 +418,34 @@ def _mirrored(root: Path, file: str, report: Counter[str]) -> Iterator[pa.Table]
         return
     columns = parquet.schema_arrow.names
     video = next((name for name in _VIDEO_COLUMNS if name in columns), None)
-    if "audio" not in columns or video is None:
-        return  # something else, such as our own index
+    if "audio" not in columns:
+        return  # something else
+    if video is None:
+        report["Parquet files whose columns name no video"] += 1
+        return
+    column = next(
+        i
+        for i in range(len(parquet.schema))
+        if parquet.schema.column(i).path.startswith("audio")
+    )
     for group in range(parquet.num_row_groups):
+        size = parquet.metadata.row_group(group).column(column).total_uncompressed_size
+        report["Parquet row groups above 512 MB (slow: write smaller ones)"] += int(
+            size > _LARGE_GROUP_BYTES
+        )
         keys = parquet.read_row_group(group, [video])[video].combine_chunks().cast(pa.string())
         members = pa.array([f"parquet:{group}:{row}" for row in range(len(keys))])
         named = pc.binary_join_element_wise(keys, "row", ".")
-        yield _named(named, pa.array([file] * len(keys)), members)
+        yield _named(named, pa.array([file] * len(keys)), members, report)
 
 
-def _named(names: pa.Array, files: pa.Array, members: pa.Array) -> pa.Table:
+def _named(
+    names: pa.Array, files: pa.Array, members: pa.Array, report: Counter[str]
+) -> pa.Table:
     """Those of the names that are a clip's, taken apart."""
     parsed = pc.extract_regex(names, _CLIP)
     fits = pc.is_valid(parsed)
+    report["files not named after a video"] += len(names) - int(pc.sum(fits).as_py() or 0)
     at = pc.struct_field(parsed, "at")
     at = pc.if_else(pc.equal(at, ""), None, at).cast(pa.float64())
     video = pc.struct_field(parsed, "video")
@@ -395,7 +453,9 @@ def _named(names: pa.Array, files: pa.Array, members: pa.Array) -> pa.Table:
     return pa.table([column.filter(fits) for column in columns], schema=_FOUND)
 
 
-def _join(segments: pa.Table, found: pa.Table, report: Counter[str]) -> dict[str, pa.Array]:
+def _join(
+    root: Path, segments: pa.Table, found: pa.Table, report: Counter[str]
+) -> dict[str, pa.Array]:
     """For every segment that has a clip: its row, the file, the member, whether it is cut."""
     rows = pa.table(
         {
@@ -419,6 +479,18 @@ def _join(segments: pa.Table, found: pa.Table, report: Counter[str]) -> dict[str
     pairs = pairs.sort_by([("row", "ascending"), ("number", "ascending")])
     report["clips of another segment"] = in_a_table - len(pc.unique(pairs["number"]))
     row = pairs["row"].to_numpy()
+    copies = np.flatnonzero(np.isin(row, row[1:][row[1:] == row[:-1]]))
+    if len(copies):  # only there may a good file stand beside an empty one
+        empty = np.zeros(len(row), dtype=bool)
+        at_copies = found.take(pairs["number"].take(pa.array(copies)))
+        empty[copies] = [
+            not member and not os.path.getsize(root / file)
+            for file, member in zip(
+                at_copies["file"].to_pylist(), at_copies["member"].to_pylist(), strict=True
+            )
+        ]
+        report["files of zero length"] += int(empty.sum())
+        pairs, row = pairs.filter(pa.array(~empty)), row[~empty]
     first = np.diff(row, prepend=-1) != 0
     report["further copies of a clip"] = int((~first).sum())
     pairs = pairs.filter(pa.array(first))

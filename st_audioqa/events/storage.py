@@ -43,6 +43,7 @@ SUFFIXES = frozenset({*_READ, *_CONVERTED})
 
 _FFMPEG_TIMEOUT_S = 900
 _ROWS_AT_ONCE = 8
+_BUFFER_BYTES = 2**20
 
 
 class BadAudio(UserError):
@@ -98,7 +99,8 @@ class Stored:
 
     def _row(self, group: int, row: int) -> bytes:
         try:
-            file = pq.ParquetFile(self.path)
+            # A buffer keeps pyarrow from reading the whole row group first.
+            file = pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
             batches = file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=["audio"])
             for number, batch in enumerate(batches):
                 if number == row // _ROWS_AT_ONCE:

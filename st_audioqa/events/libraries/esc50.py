@@ -5,14 +5,16 @@ github.com/karolpiczak/ESC-50), or class folders such as `001 - Dog bark/1-10003
 The file name says the fold and the recording; folds never share a recording. Folds 1 to 3 are
 train, 4 is validation, 5 is test.
 
-ESC-50 is CC BY-NC 3.0, its ten classes of ESC-10 CC BY 3.0. The clips come from Freesound, whose number
-is in the file name; the collection's `LICENSE` names the uploader of each, and is read where it is there.
+ESC-50 is CC BY-NC 3.0, its ten classes of ESC-10 CC BY 3.0. The clips come from Freesound, whose
+number is in the file name; the collection's `LICENSE` names the uploader and licence of each, and
+is read where it is there.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +81,8 @@ CLASSES = (
 _SPLITS = {"1": "train", "2": "train", "3": "train", "4": "validation", "5": "test"}
 _ESC10 = {0: 0, 1: 10, 2: 11, 3: 20, 4: 38, 5: 21, 6: 40, 7: 41, 8: 1, 9: 12}
 """ESC-10's folder, less one -> target of ESC-50."""
+_OF_CLIP = re.compile(r"- \[([\d-]+-[A-Z])\.\w+\]:.*\((http\S+)\) by (.+) \[(.+)\]\s*$")
+"""A line of the collection's `LICENSE`: clip, address, uploader, licence."""
 _NAME = re.compile(r"([1-5])-(\d+)-([A-Z])(?:-(\d{1,2}))?")
 
 
@@ -110,13 +114,18 @@ class Library(RecordingLibrary):
     def _read(self, root: Path) -> Catalogue:
         reader = Reader(own_labels=self.options.own_labels)
         left_out: Counter[str] = Counter()
-        clips = {}
+        clips: dict[str, Clip] = {}
+        uploaders = _uploaders(root / "LICENSE")
         for file in audio_files(root):
-            clip = _clip(file)
+            clip = _clip(file, uploaders)
             if clip is None:
                 left_out["not named as in ESC-50"] += 1
             elif reader.read(clip.labels[0]) is None:
                 left_out["without a label"] += 1
+            elif clip.clip_id in clips:
+                left_out["another copy"] += 1
+                if not (root / clips[clip.clip_id].file).stat().st_size:
+                    clips[clip.clip_id] = clip
             else:
                 clips[clip.clip_id] = clip
         names = reader.names(self.options.label_set, CLASSES)
@@ -125,13 +134,23 @@ class Library(RecordingLibrary):
         return catalogue
 
 
-def _clip(file: str) -> Clip | None:
+def _uploaders(path: Path) -> dict[str, str]:
+    """Who uploaded each clip, where, and under which licence, as far as the file says."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    found = filter(None, map(_OF_CLIP.match, lines))
+    return {each[1]: f"{each[3]}, {each[2]}, {each[4]}" for each in found}
+
+
+def _clip(file: str, uploaders: Mapping[str, str]) -> Clip | None:
     folder, _, name = file.rpartition("/")
     stem = name.rpartition(".")[0]
     match = _NAME.fullmatch(stem)
     if match is None:
         return None
-    fold, source, _, target = match.groups()
+    fold, source, take, target = match.groups()
+    name_of_take = f"{fold}-{source}-{take}"
     if target is None:  # ESC-10
         number = re.match(r"0(\d\d) - ", folder.rpartition("/")[2])
         target = _ESC10.get(int(number[1]) - 1) if number else None
@@ -145,5 +164,6 @@ def _clip(file: str) -> Clip | None:
         recording=f"freesound:{source}",
         file=file,
         licence="CC-BY-3.0" if free else "CC-BY-NC-3.0",
-        attribution=f"ESC-50 (K. J. Piczak), Freesound clip {source}",
+        attribution=f"{uploaders.get(name_of_take, f'Freesound clip {source}')}; "
+        "ESC-50 (K. J. Piczak)",
     )

