@@ -186,6 +186,7 @@ def test_broken_rows_and_missing_clips_are_counted_and_not_fatal(tmp_path: Path)
         "clips in no table": 1,
         "clips of another segment": 1,
         "further copies of a clip": 1,
+        "files not named after a video": 1,
     }
     missing = table.filter(pc.is_null(table["file"]))["clip_id"].to_pylist()
     assert sorted(missing) == ["abcdefghij3_480000", "abcdefghijE_1000", "abcdefghijF_1000"]
@@ -386,3 +387,43 @@ def test_an_archive_that_was_cut_short_gives_what_it_holds(tmp_path: Path):
     cut = json.loads(index_folder(tmp_path).schema.metadata[b"report"])
     assert cut["archives not read to their end"] == 2
     assert 0 < cut["clips found"] < whole["clips found"]
+
+
+def test_json_ids_and_double_suffixes_of_webdatasets_are_read(tmp_path: Path):
+    write_tables(tmp_path, broken=False)
+    sound = audio("tone", 16_000, {})
+    members = {
+        "000001.wav": sound,
+        "000001.json": json.dumps({"youtube_id": "abcdefghij1", "start": 30}).encode(),
+        "000002.json": json.dumps({"ytid": "abcdefghij2"}).encode(),
+        "000002.audio.wav": sound,
+        "Yabcdefghij3.audio.wav": sound,
+        "000004.wav": sound,
+        "000004.json": b"[]",
+    }
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    for name in ("b.tar.gz", "c.zip"):
+        (tmp_path / name).write_bytes(b"packed")
+    pq.write_table(pa.table({"audio": [sound], "title": ["one"]}), tmp_path / "d.parquet")
+    table = index_folder(tmp_path)
+    found = table.filter(pc.is_valid(table["file"]))
+    assert set(found["recording"].to_pylist()) == {f"abcdefghij{i}" for i in (1, 2, 3)}
+    report = json.loads(table.schema.metadata[b"report"])
+    assert report["compressed archives passed over (unpack them)"] == 2
+    assert report["Parquet files whose columns name no video"] == 1
+    assert report["files not named after a video"] == 1
+
+
+def test_an_empty_copy_gives_way_to_a_good_one(tmp_path: Path):
+    write_tables(tmp_path, broken=False)
+    for folder, content in (("a", b""), ("b", audio("tone", 16_000, {}))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "abcdefghij1.wav").write_bytes(content)
+    table = index_folder(tmp_path)
+    found = table.filter(pc.is_valid(table["file"]))
+    assert found["file"].to_pylist() == ["b/abcdefghij1.wav"]
+    assert json.loads(table.schema.metadata[b"report"])["files of zero length"] == 1

@@ -15,7 +15,7 @@ from conftest import make_corpus, small_recipe
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.events import LIBRARIES, all_labels, related, spoken_name
 from st_audioqa.events.libraries.esc50 import CLASSES
-from st_audioqa.events.libraries.recorded import install_lines
+from st_audioqa.events.libraries.recorded import _rows, install_lines
 from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.seeding import generator
 
@@ -425,3 +425,31 @@ def test_takes_of_one_recording_are_told_by_a_pattern(tmp_path: Path):
         folder(tmp_path, **{**options, "recording_pattern": "("})
     with pytest.raises(UserError, match="no column 'recording'"):
         folder(tmp_path, recording_pattern=r"(\d+)")
+
+
+def test_the_licence_file_of_esc50_names_uploaders(esc50: Path):
+    (esc50 / "LICENSE").write_text(
+        "101 - Dog:\n- [5-5000-A.ogg]: clip derived from bark (loud).wav "
+        "(http://freesound.example/people/ann/sounds/5000/) by Ann B. [CC0]\n"
+    )
+    found = clips_of(LIBRARIES.get("esc50")(path=str(esc50)))["test"]
+    assert found["5-5000-A-0"].attribution == (
+        "Ann B., http://freesound.example/people/ann/sounds/5000/, CC0; ESC-50 (K. J. Piczak)"
+    )
+    other = found["5-5000-B-0"].attribution
+    assert other == "Freesound clip 5000; ESC-50 (K. J. Piczak)"
+
+
+def test_an_empty_copy_of_esc50_gives_way_to_a_good_one(esc50: Path):
+    for folder in ("A", "Z"):
+        (esc50 / folder).mkdir()
+        (esc50 / folder / "5-5000-A-0.wav").touch()
+    made = LIBRARIES.get("esc50")(path=str(esc50))
+    assert "5-5000-A-0" in clips_of(made)["test"]
+    assert made.details["another copy"] == "2"
+
+
+def test_every_recorded_sound_names_its_author():
+    rows = _rows()
+    assert len(rows) == 477
+    assert all(row["author"].strip() and row["licence"].strip() for row in rows)

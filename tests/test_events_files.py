@@ -295,3 +295,38 @@ def test_mistakes_of_folders(tmp_path: Path):
     (tmp_path / "barkk").mkdir()
     with pytest.raises(UserError, match=r"barkk.*did you mean bark"):
         library(path=str(tmp_path))
+
+
+def clipping_of(
+    write, samples: NDArray[np.floating], rate: int = SAMPLE_RATE, **options
+) -> str:
+    try:
+        read_clip(write(samples, rate, **options))
+    except UserError as error:
+        return str(getattr(error, "reason", ""))
+    return ""
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000])
+@pytest.mark.parametrize("frequency_hz", [20.0, 55.0, 440.0])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "FLOAT"])
+def test_a_clean_tone_at_full_scale_is_not_clipped(write, rate, frequency_hz, subtype):
+    assert not clipping_of(write, 1.998 * tone(3, rate, frequency_hz), rate, subtype=subtype)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.05])
+@pytest.mark.parametrize("offset", [0.0, 0.2])
+def test_flat_tops_are_clipping_at_any_level(write, scale: float, offset: float):
+    noise = np.random.default_rng(1).normal(size=3 * SAMPLE_RATE)
+    noise = np.convolve(noise, np.hanning(40) / 5, "same")
+    clipped = scale * (np.clip(noise, -1.5, 1.5) / 2 + offset)
+    assert clipping_of(write, clipped, subtype="FLOAT") == "clipped_event"
+    assert not clipping_of(write, scale * (noise / 8 + offset), subtype="FLOAT")
+
+
+def test_channels_that_cancel_each_other_have_a_reason_of_their_own(write):
+    left = tone(3)
+    assert clipping_of(write, np.stack([left, -left], axis=1)) == "antiphase_event"
+    assert clipping_of(write, np.stack([left, -0.95 * left], axis=1)) == "antiphase_event"
+    assert not clipping_of(write, np.stack([left, np.roll(left, 16)], axis=1))
+    assert not clipping_of(write, np.stack([left, *[0 * left] * 5], axis=1))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -115,7 +115,8 @@ class Library(RecordingLibrary):
         reader = Reader(own_labels=self.options.own_labels)
         left_out: Counter[str] = Counter()
         clips: dict[str, Clip] = {}
-        uploaders = _uploaders(root / "LICENSE")
+        places = (root, *sorted(each for each in root.iterdir() if each.is_dir()))
+        uploaders = _uploaders([place / "LICENSE" for place in places])
         for file in audio_files(root):
             clip = _clip(file, uploaders)
             if clip is None:
@@ -134,13 +135,11 @@ class Library(RecordingLibrary):
         return catalogue
 
 
-def _uploaders(path: Path) -> dict[str, str]:
-    """Who uploaded each clip, where, and under which licence, as far as the file says."""
-    if not path.is_file():
-        return {}
-    lines = path.read_text("utf-8", errors="replace").splitlines()
-    found = filter(None, map(_OF_CLIP.match, lines))
-    return {each[1]: f"{each[3]}, {each[2]}, {each[4]}" for each in found}
+def _uploaders(paths: Iterable[Path]) -> dict[str, str]:
+    """Who uploaded each clip, where, and under which licence, as far as a file says."""
+    texts = (path.read_text("utf-8", errors="replace") for path in paths if path.is_file())
+    found = (_OF_CLIP.match(line) for text in texts for line in text.splitlines())
+    return {each[1]: f"{each[3]}, {each[2]}, {each[4]}" for each in found if each}
 
 
 def _clip(file: str, uploaders: Mapping[str, str]) -> Clip | None:
