@@ -1,6 +1,6 @@
 """How long two million AudioSet rows take to index and to open again, and how much memory.
 
-    python benchmarks/audioset_index.py [--rows 2000000] [--layout files|tars|parquet]
+    python benchmarks/audioset_index.py [--rows 2000000] [--layout files|flat|tars|parquet]
 
 Writes synthetic segment tables and a tree of empty clips (a tenth of the segments has none) into
 a temporary folder and prints a Markdown table. Each step runs in a process of its own.
@@ -9,6 +9,7 @@ a temporary folder and prints a Markdown table. Each step runs in a process of i
 from __future__ import annotations
 
 import argparse
+import io
 import multiprocessing
 import resource
 import tarfile
@@ -55,15 +56,17 @@ def write(root: Path, rows: int, layout: str) -> None:
     for number, low in enumerate(range(0, len(have), PER_FOLDER)):
         some = have[low : low + PER_FOLDER]
         names = [f"{videos[i]}_{starts[i]}.000.flac" for i in some]
-        if layout == "files":
-            folder = root / f"clips{number:04d}"
-            folder.mkdir()
+        if layout in ("files", "flat"):
+            folder = root if layout == "flat" else root / f"clips{number:04d}"
+            folder.mkdir(exist_ok=True)
             for name in names:
                 (folder / name).touch()
         elif layout == "tars":
             with tarfile.open(root / f"clips{number:04d}.tar", "w") as archive:
                 for name in names:
-                    archive.addfile(tarfile.TarInfo(name))
+                    member = tarfile.TarInfo(name)
+                    member.size = 1  # empty ones would be passed over
+                    archive.addfile(member, io.BytesIO(b"\0"))
         else:
             table = pa.table(
                 {
@@ -104,7 +107,9 @@ def open_library(root: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--layout", choices=["files", "tars", "parquet"], default="files")
+    parser.add_argument(
+        "--layout", choices=["files", "flat", "tars", "parquet"], default="files"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
