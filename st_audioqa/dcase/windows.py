@@ -14,7 +14,9 @@ A window may begin at every whole second. It is of use if
   are farther apart than `STAYS_DEG` and `STAYS_M`.
 
 Of all sets of useful windows that do not overlap the one is taken in which most sources sound for
-most of the time; of equal ones that which begins earlier. Nothing is random.
+most of the time, measured by the sum over windows of the square of their active bins, so that one
+full window counts for more than two half empty ones; of equal sets that which begins earlier.
+Nothing is random.
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ def choose_windows(
             rejected[str(reason)] += 1
         else:
             sounding = sum(int(source.activity.sum()) for source in window.sources)
-            candidates[start] = (sounding, window)
+            candidates[start] = (sounding**2, window)
     best = np.zeros(last + 1 + _STEPS + 1, dtype=np.int64)
     for start in range(last, -1, -1):
         best[start] = best[start + 1]

@@ -364,7 +364,7 @@ def _recorded(manifest: Manifest) -> bool:
     return manifest.recipe.rooms.provider == RECORDED
 
 
-def _check_directions(report: Report, *, recorded: bool) -> None:
+def _check_directions(report: Report, *, recorded: bool = False) -> None:
     """What the directions of all scenes say together; of recordings only what holds for the
     middle of them, since the loudest sound need not be an annotated one."""
     errors = report.doa_error_deg
