@@ -51,6 +51,8 @@ def test_activity_goes_from_bins_to_frames_and_back_unchanged():
         frames = np.zeros(N_FRAMES, dtype=bool)
         frames[frame] = True
         assert (active_bins(frames) == active).all()
+    second = frames_from_bins(np.zeros(40), np.zeros(40), np.ones(40), np.arange(40) == 1)
+    assert second[0].tolist() == [2, 3, 4]
 
 
 def test_a_bin_is_active_where_frames_fill_half_of_it():
@@ -114,7 +116,9 @@ def test_a_broken_row_is_refused_with_its_line(text, what, tmp_path):
 
 
 def test_splits_and_rooms_come_from_the_names(tmp_path):
-    found = find_recordings(miniature(tmp_path))
+    miniature(tmp_path)
+    (tmp_path / "foa_dev" / "dev-test-tau" / "._fold4_room2_mix001.wav").write_bytes(b"x")
+    found = find_recordings(tmp_path)
     assert [(each.name, each.split, each.room) for each in found] == [
         ("dev-test-sony/fold4_room23_mix001", "test", "sony-room23"),
         ("dev-test-tau/fold4_room2_mix001", "test", "tau-room2"),

@@ -73,8 +73,12 @@ def find_recordings(folder: Path) -> list[Recording]:
 
 
 def _recordings(audio: Path, metadata: Path) -> Iterator[Recording]:
-    names = {path.relative_to(audio).with_suffix("") for path in audio.rglob("*.wav")}
-    names |= {path.relative_to(metadata).with_suffix("") for path in metadata.rglob("*.csv")}
+    names = {
+        path.relative_to(folder).with_suffix("")
+        for folder, ending in ((audio, "wav"), (metadata, "csv"))
+        for path in folder.rglob(f"*.{ending}")
+        if not path.name.startswith(".")  # what some systems leave beside files in archives
+    }
     told = {name: _split(name) for name in names}
     for name in sorted(names):
         split = told[name] if any(told.values()) else "test"
