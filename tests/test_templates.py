@@ -705,7 +705,7 @@ wordings = ["Where is the sound {anchor}?"]
     [
         ("{anchor}", "{anker}", "anker"),
         ('rule = "location"', 'rule = "lokation"', "lokation"),
-        ('["S"]', '["SSS"]', "cases"),
+        ('["S"]', '["SXS"]', "cases"),
         ('["end"]', '["finish"]', "finish"),
         ('type = "A"', 'type = "Z"', "type"),
         ('["Where is the sound {anchor}?"]', "[]", "wordings"),

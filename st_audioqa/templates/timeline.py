@@ -53,8 +53,9 @@ def timeline(table: SceneTable, part: slice) -> dict[str, NDArray[Any]]:
     azimuth, elevation = table.azimuth_deg[part], table.elevation_deg[part]
     distance, height = table.distance_m[part], table.height_m[part]
     place = unit_vectors(azimuth, elevation) * distance[..., None]
-    in_seconds = activity.reshape(*activity.shape[:2], 10, N_BINS // 10)
-    seconds: Bools = np.asarray(in_seconds.any(axis=3))
+    seconds: Bools = np.asarray(
+        activity.reshape(*activity.shape[:2], 10, N_BINS // 10).any(axis=3)
+    )
     first = np.where(activity.any(axis=2), activity.argmax(axis=2), N_BINS)
     last = np.where(activity.any(axis=2), N_BINS - 1 - activity[..., ::-1].argmax(axis=2), -1)
     found: dict[str, NDArray[Any]] = {
