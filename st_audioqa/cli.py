@@ -186,7 +186,7 @@ def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
 
 def _tell_finished(manifest: Any, folder: Path) -> None:
     scenes = sum(entry.rows for entry in manifest.scenes)
-    questions = sum(entry.rows for entry in manifest.qa)
+    questions = sum(entry.rows for entry in (*manifest.qa, *manifest.extended))
     rejected = sum(manifest.rejections.values())
     click.echo(
         f"{scenes} scenes and {questions} questions lie in {folder} "
@@ -581,10 +581,10 @@ def evaluate() -> None:
 _split = click.option("--split", default="test", show_default=True, help="Split to use.")
 _table = click.option(
     "--table",
-    type=click.Choice(["qa", "robustness"]),
+    type=click.Choice(["qa", "robustness", "extended", "extended_robustness"]),
     default="qa",
     show_default=True,
-    help="robustness asks the same in wordings that are kept from training.",
+    help="Table of questions; robustness asks in wordings that are kept from training.",
 )
 
 
@@ -620,8 +620,14 @@ def eval_run(
 
     corpus = Corpus(folder)
     asked = corpus.questions(split, table)
+    # Training questions are only asked in usual words.
+    trained = {"robustness": "qa", "extended_robustness": "extended"}.get(table, table)
     context = RunContext(
-        questions=lambda name: corpus.questions(name) if name in corpus.splits else [],
+        questions=lambda name: (
+            corpus.questions(name, trained if name == "train" else table)
+            if name in corpus.splits
+            else []
+        ),
         scene=corpus.scene,
         split=split,
         seed=seed,

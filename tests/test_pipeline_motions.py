@@ -36,7 +36,7 @@ BEYOND = {
 @pytest.fixture(scope="module")
 def furnished():
     rng = np.random.default_rng(4)
-    provider = Provider(shapes=["l"], furniture=[4, 6])
+    provider = Provider(shapes=["l_shaped"], furniture=[4, 6])
     room = provider.build(provider.draw(rng, "room", "train"))
     return room, place_listener(room, rng, LIMITS)
 
