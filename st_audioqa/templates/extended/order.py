@@ -14,8 +14,8 @@ from st_audioqa.templates.twins import APART_BINS
 
 __all__ = ["RULES"]
 
-_AT_ONCE, _LATE = 1, 6
-"""Bins from the edge of the scene: at most so many are none, at least so many are clear."""
+_LATE = 6
+"""So many silent bins at the edge of the scene are clear; the other answer is for none at all."""
 
 
 def starts_first(facts: Facts, attribute: str, anchor: str) -> Asked:
@@ -55,9 +55,9 @@ def _earlier(facts: Facts, which: str) -> Asked:
 
 def _gap(facts: Facts, bins: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Asked:
     """Yes and no equally often for every name, as some sounds by nature begin late."""
-    clear = facts.audible_at_all & ((bins <= _AT_ONCE) | (bins >= _LATE))
+    clear = facts.audible_at_all & ((bins == 0) | (bins >= _LATE))
     scene, source = np.nonzero(clear)
-    role = (bins[scene, source] <= _AT_ONCE).astype(np.int64)
+    role = (bins[scene, source] == 0).astype(np.int64)
     name = facts.name_ids[scene, source]
     return Asked(scene, source[:, None], role, YES_NO, stratum=name)
 
