@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from st_audioqa.errors import UserError
-from st_audioqa.evaluation import compare, score
+from st_audioqa.evaluation import SCORER_VERSION, compare, score
 from st_audioqa.evaluation.columns import AVERAGE, COLUMNS
 from st_audioqa.evaluation.reading import STATUSES
 from st_audioqa.scene import Prediction
@@ -115,10 +115,13 @@ def test_every_row_ends_with_a_status():
         Prediction("q5", None, "RuntimeError: out of memory"),
     ]
     result = scored(asked, given, resamples=0)
-    assert tuple(row.status for row in result.rows) == STATUSES
+    told = ("ok", "ambiguous", "refusal", "ambiguous", "empty", "error", "missing")
+    assert tuple(row.status for row in result.rows) == told
+    assert [row.named for row in result.rows[:4]] == [(), sides, (), ()]
+    assert result.rows[5].error == "RuntimeError: out of memory"
     assert [row.correct for row in result.rows] == [True] + [False] * 6
     assert not result.rows[0].strict_correct
-    assert result.statuses == dict.fromkeys(STATUSES, 1)
+    assert result.statuses == {**dict.fromkeys(STATUSES, 1), "ambiguous": 2}
 
 
 def test_column_is_the_mean_of_its_attributes():
@@ -250,7 +253,7 @@ def test_results_are_stable_and_do_not_depend_on_order():
     assert text == scored(QUESTIONS[::-1], given[::-1]).to_json()
     assert text != scored(QUESTIONS, given, seed=1).to_json()
     found = json.loads(text)
-    assert found["scorer_version"] == "1"
+    assert found["scorer_version"] == SCORER_VERSION
     assert found["event_scorer"] == "labelset"
     assert found["counts"] == {"questions": 680, "scenes": 40, "predictions": 680}
     assert list(found) == sorted(found)
@@ -261,9 +264,10 @@ def test_rows_are_kept_with_bounded_responses():
     result = scored(QUESTIONS, long, resamples=0)
     lines = [json.loads(line) for line in result.rows_jsonl()]
     assert len(lines) == len(QUESTIONS)
-    assert len(lines[0]["response"]) == 2000
+    assert len(lines[0]["response"]) == 2001
     assert set(lines[0]) == {
-        "question_id", "status", "response", "value", "exact", "correct", "strict_correct"
+        "question_id", "status", "response", "value", "exact", "correct", "strict_correct",
+        "named", "error",
     }  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 Conventions
 -----------
-A response is read leniently: the value is the one option it names, in whatever words. Naming
-two different options is ambiguous, saying that no answer can be given is a refusal, naming none
-is unreadable; none of these has a value, and all of them score as wrong. Nothing is ever
-guessed. `exact` says whether the response was the answer text itself (case, punctuation and
-hyphens aside): the strict reading.
+A response is read leniently: the value is the one option it names, in whatever words. Where it
+names several options, or none, it is ambiguous; where it says that no answer can be given, it is
+a refusal. None of these has a value, and all of them score as wrong. Nothing is ever guessed:
+`Reading.named` keeps what was found where that is no answer. `exact` says whether the response
+was the answer text itself (case, punctuation and hyphens aside): the strict reading.
 
-A response with "answer: ..." or "the answer is ..." is read there first; questions that the
-response repeats are passed over.
+What counts, in this order: the text behind "final answer", "answer: ..." or "the answer is ...";
+a first or last sentence that is an option and nothing else; all that is said. Questions that the
+response repeats, and lists of options, are passed over.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
+from st_audioqa.evaluation.bearings import elevations, sectors
 from st_audioqa.evaluation.distances import named_bins
+from st_audioqa.evaluation.negation import negated, standing
 from st_audioqa.evaluation.phrases import (
-    ELLIPSES,
-    FILLERS,
     HARD_REFUSALS,
-    INTERJECTIONS,
-    JOINERS,
-    NEGATION_GAP,
+    HEDGES,
+    IDIOMS,
     NEGATIONS,
-    OF_LEVEL,
+    REPEALS,
     SOFT_REFUSALS,
     SYNONYMS,
     TURNS,
 )
+from st_audioqa.evaluation.sources import sources
+from st_audioqa.evaluation.statements import yes_no
 from st_audioqa.evaluation.text import (
     SEPARATORS,
     Mention,
     PhraseBook,
     fold,
-    inflections,
     normalise,
     plurals,
     tokens,
@@ -49,22 +50,41 @@ from st_audioqa.evaluation.vocabulary import Vocabulary
 
 __all__ = ["STATUSES", "ClosedQuestion", "Reading", "Status", "read_answer"]
 
-Status = Literal["ok", "ambiguous", "refusal", "unreadable", "empty", "error", "missing"]
+Status = Literal["ok", "ambiguous", "refusal", "empty", "error", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-"""ok: one answer was read. ambiguous: several options were named. refusal: the model said that
-it cannot answer. unreadable: no option was named. empty: no text, or none but thinking. error:
-the run recorded an error. missing: there is no prediction."""
+"""ok: one answer was read. ambiguous: the text settles on no single option (`Reading.named` has
+several or none). refusal: the model said that it cannot answer. empty: no text, or none but
+thinking. error: the run recorded an error. missing: there is no prediction."""
 
-_MARKER = re.compile(r"\banswer\s*(?:is|would be|should be|must be|:|=)\s*:?")
+_IS = r"(?:is\b|would be\b|should be\b|must be\b|:|=)\s{0,3}:?"
+_MARKER = re.compile(
+    r"\b(?:answer(?:\sto\s(?:the|this|that|your)\squestion)?|conclusion|prediction|verdict"
+    rf"|(?:correct|best|right)\s(?:option|choice|response)|my\s(?:choice|guess))\s{{0,3}}{_IS}"
+    r"|\b(?:i|id)\s(?:would\s)?(?:choose|select|pick|go\swith)\b"
+)
 _FINAL = re.compile(r"\bfinal\s+answer\b")
-_SENTENCE_END = re.compile(r"\n|[.!?;](?=\s|$)")
+_SENTENCE_END = re.compile(r"\n|[.!?;](?=\s|$)|\b(?:because|since)\b")
 _LIST_END = re.compile(r"\n\s*\n|[.!?](?=\s|$)")
 _SENTENCE = re.compile(r"(?:[^.?!\n]|(?<=\d)\.(?=\d))*[.?!\n]?")
+_PART = re.compile(
+    r"(?<!\d)\.|\.(?!\d)|[?!;\n]|\b(?:because|since|as the|explanation|reason)\b"
+)
+_TURN = re.compile(rf"\b(?:{'|'.join(sorted(TURNS))})\b")
+_REASON = re.compile(r"(?<!^)(?<!\n)(?<![.!?;]\s)\b(?:because|since)\b[^.!?;\n]{0,400}")
+_LISTED = re.compile(r"(?:^|\n)[ ]{0,8}(?:options|choices|possible answers)[ ]?:[^\n]*")
+_LETTER = re.compile(
+    r"\s*(?:(?:option|choice)\s)?[(\[]?\s?([a-j])\s?(?:[)\].:]|$|(?<=(?:option|choice)\s\w)\s)\s*"
+)
 _LIST_ITEM = re.compile(r"\s*;\s*")
+_SHORTEST_ECHO = 8
 
 
 class ClosedQuestion(Protocol):
-    """What reading needs to know of a question; `Question` and `Prompt` both have it."""
+    """What reading needs to know of a question; `Prompt` has it."""
+
+    @property
+    def text(self) -> str:
+        """What was asked."""
 
     @property
     def answer_kind(self) -> str:
@@ -85,6 +105,8 @@ class Reading:
     `status` is "ok"."""
     exact: bool = False
     """Whether the response is the answer text itself, or the exact list of names."""
+    named: tuple[str, ...] = ()
+    """The options that an ambiguous response names, sorted."""
 
 
 def read_answer(
@@ -97,7 +119,7 @@ def read_answer(
     response : str or None
         What the model said; None reads as missing.
     question : ClosedQuestion
-        Anything with `answer_kind` and `options`.
+        Anything with `text`, `answer_kind` and `options`.
     vocabulary : Vocabulary
         Names for event lists, and aliases of source names.
 
@@ -108,6 +130,8 @@ def read_answer(
     >>> asked = Prompt("q", "s", "Where is it?", SECTORS, "sector")
     >>> read_answer("It is in front, slightly to the left.", asked, Vocabulary(())).value
     'front-left'
+    >>> read_answer("On the left, or on the right.", asked, Vocabulary(())).named
+    ('left', 'right')
     """
     if response is None:
         return Reading("missing")
@@ -117,14 +141,14 @@ def read_answer(
     text = normalise(unwrap(response))
     if not fold(text):
         return Reading("empty")
+    text = _without_echo(text, question.text)
     read = functools.partial(_read_text, question=question, vocabulary=vocabulary)
     end = _LIST_END if question.answer_kind == "events" else _SENTENCE_END
-    marked = _read_marked(text, read, end)
-    if marked is not None:
-        return marked
-    sentences = _SENTENCE.findall(text)
-    rest = " ".join(sentence for sentence in sentences if not sentence.endswith("?"))
-    return read(rest if fold(rest) else text)
+    return (
+        _read_marked(text, read, end)
+        or _read_alone(text, question.options)
+        or _read_conclusion(_without_questions(text), read)
+    )
 
 
 Reader = Callable[[str], Reading]
@@ -144,6 +168,23 @@ def _folded(options: tuple[str, ...]) -> dict[tuple[str, ...], str]:
     return {fold(option): option for option in options}
 
 
+# Which part of a text counts -----------------------------------------------------------------
+
+
+def _without_echo(text: str, asked: str) -> str:
+    """The text without the question and the list of options, where it repeats them."""
+    echo = normalise(asked).strip()
+    kept = text.replace(echo, " ") if len(echo) >= _SHORTEST_ECHO else text
+    kept = _LISTED.sub("\n", kept)
+    return kept if fold(kept) else text
+
+
+def _without_questions(text: str) -> str:
+    sentences = _SENTENCE.findall(text)
+    rest = " ".join(sentence for sentence in sentences if not sentence.endswith("?"))
+    return rest if fold(rest) else text
+
+
 def _read_marked(text: str, read: Reader, end: re.Pattern[str]) -> Reading | None:
     """Read the sentences that begin with "answer is" or "answer:", where they agree."""
     final = [found.start() for found in _FINAL.finditer(text)]
@@ -159,54 +200,79 @@ def _read_marked(text: str, read: Reader, end: re.Pattern[str]) -> Reading | Non
     if not readings:
         return None
     agree = all(reading == readings[0] for reading in readings)
-    return readings[0] if agree else Reading("ambiguous")
+    return readings[0] if agree else _several({str(reading.value) for reading in readings})
+
+
+def _read_conclusion(text: str, read: Reader) -> Reading:
+    """Read all but the reasons that are given, where something is said besides them."""
+    kept = _REASON.sub(" ", text)
+    if kept != text and (reading := read(kept)).status == "ok":
+        return reading
+    return read(text)
+
+
+def _read_alone(text: str, options: tuple[str, ...]) -> Reading | None:
+    """A first or last part that is one option and nothing else, where no other part is one."""
+    if not options:
+        return None
+    parts = [part for part in (_Part(piece) for piece in _PART.split(text)) if part.folded]
+    known = _folded(options)
+    alone = {known[part.folded] for part in parts if part.folded in known}
+    if len(alone) != 1:
+        return None
+    (value,) = alone
+    if known.get(parts[-1].folded) == value:
+        return Reading("ok", value)
+    later = {token for part in parts[1:] for token in part.folded}
+    if known.get(parts[0].folded) == value and later.isdisjoint(REPEALS | HEDGES | {"or"}):
+        return Reading("ok", value)
+    return None
+
+
+class _Part:
+    def __init__(self, text: str) -> None:
+        self.folded = fold(text) if len(text) < 200 else tuple(tokens(text))
 
 
 def _read_text(text: str, question: ClosedQuestion, vocabulary: Vocabulary) -> Reading:
+    letter = _LETTER.match(text) if question.options else None
+    if letter and ord(letter[1]) - ord("a") < len(question.options):
+        option = question.options[ord(letter[1]) - ord("a")]
+        rest = text[letter.end() :]
+        reading = (
+            _read_plain(rest, question, vocabulary) if fold(rest) else Reading("ok", option)
+        )
+        if reading.status == "ambiguous" and not reading.named:
+            return Reading("ok", option)
+        agrees = reading.status != "ok" or reading.value == option
+        return reading if agrees else _several({option, str(reading.value)})
+    return _read_plain(text, question, vocabulary)
+
+
+def _read_plain(text: str, question: ClosedQuestion, vocabulary: Vocabulary) -> Reading:
     found = tokens(text)
-    if _refuses(found, _hard_refusals()):
-        turn = max((i for i, token in enumerate(found) if token in TURNS), default=None)
-        tail = [] if turn is None else found[turn + 1 :]
-        if not tail or _refuses(tail, _hard_refusals()):
-            return Reading("refusal")
-        text, found = " ".join(tail), tail
-    reading = _read_values(text, found, question, vocabulary)
-    if reading.status == "unreadable" and _refuses(found, _soft_refusals()):
-        return Reading("refusal")
-    return reading
+    if not _hard_refusals().find(found):
+        reading = _read_values(text, found, question, vocabulary)
+        nothing = reading.status == "ambiguous" and not reading.named
+        return Reading("refusal") if nothing and _soft_refusals().find(found) else reading
+    for part in _turned(text):
+        found = tokens(part)
+        if not _hard_refusals().find(found):
+            reading = _read_values(part, found, question, vocabulary)
+            if reading.status == "ok" or reading.named:
+                return reading
+    return Reading("refusal")
 
 
-def _read_values(
-    text: str, found: list[str], question: ClosedQuestion, vocabulary: Vocabulary
-) -> Reading:
-    kind, options = question.answer_kind, question.options
-    if kind == "events":
-        named = _standing(vocabulary.phrases.find(found, plurals), found)
-        names = tuple(sorted({mention.value for mention in named}))
-        return Reading("ok", names) if names else Reading("unreadable")
-    if kind == "distance":
-        values = set(named_bins(text, options))
-    elif kind == "yes_no":
-        values = _yes_no(found)
-    elif kind in ("source", "one_of"):
-        values = _sources(found, options, vocabulary)
-    else:
-        mentions = _closed_book(kind, options).find(found)
-        refine = _REFINERS.get(kind, _standing)
-        values = {mention.value for mention in refine(mentions, found)}
-    values &= set(options)
-    if len(values) > 1:
-        return Reading("ambiguous")
-    return Reading("ok", values.pop()) if values else Reading("unreadable")
-
-
-@functools.lru_cache(maxsize=1024)
-def _closed_book(kind: str, options: tuple[str, ...]) -> PhraseBook:
-    phrases = {option: option for option in options}
-    for value, others in SYNONYMS.get(kind, {}).items():
-        phrases.setdefault(value, value)
-        phrases |= {other: value for other in others if other not in phrases}
-    return PhraseBook(phrases)
+def _turned(text: str) -> list[str]:
+    """The parts between "but", "I think" and their like, the last one first."""
+    parts, begin = [], 0
+    for turn in _TURN.finditer(text):
+        before = text[max(turn.start() - 20, 0) : turn.start()].split()
+        if not (before and before[-1] in NEGATIONS):
+            parts.append(text[begin : turn.start()])
+            begin = turn.end()
+    return [*reversed([*parts, text[begin:]])] if parts else []
 
 
 @functools.cache
@@ -219,161 +285,67 @@ def _soft_refusals() -> PhraseBook:
     return PhraseBook(dict.fromkeys(SOFT_REFUSALS, "refusal"))
 
 
-def _refuses(found: Sequence[str], phrases: PhraseBook) -> bool:
-    return bool(phrases.find(found))
+# What it names -------------------------------------------------------------------------------
 
 
-# Negation ------------------------------------------------------------------------------------
+def _several(values: set[str]) -> Reading:
+    return Reading("ambiguous", named=tuple(sorted(values)))
 
 
-def _negated(mention: Mention, found: Sequence[str]) -> bool:
-    """Whether a negation stands before the mention, with small words between them at most."""
-    for i in range(mention.begin - 1, max(mention.begin - 6, -1), -1):
-        if found[i] in NEGATIONS or tuple(found[i - 1 : i + 1]) == ("instead", "of"):
-            return True
-        if found[i] not in NEGATION_GAP:
-            return False
-    return False
+def _read_values(
+    text: str, found: list[str], question: ClosedQuestion, vocabulary: Vocabulary
+) -> Reading:
+    kind, options = question.answer_kind, question.options
+    if kind == "events":
+        named = standing(vocabulary.phrases.find(found, plurals), found)
+        names = tuple(sorted({mention.value for mention in named}))
+        return Reading("ok", names) if names else Reading("ambiguous")
+    if kind == "distance":
+        values = set(named_bins(text, options))
+    elif kind == "yes_no":
+        values = yes_no(found, question.text, vocabulary)
+    elif kind in ("source", "one_of"):
+        values = sources(found, options, vocabulary)
+    else:
+        mentions = _closed_book(kind, options).find(found)
+        mentions = [mention for mention in mentions if mention.value]
+        if kind == "sector":
+            values = sectors(text, mentions, found)
+        elif kind == "elevation":
+            values = elevations(text, mentions, found)
+        else:
+            refine = _flip_motion if kind == "motion" else standing
+            values = {mention.value for mention in refine(mentions, found)}
+    values &= set(options)
+    return Reading("ok", values.pop()) if len(values) == 1 else _several(values)
 
 
-def _standing(mentions: Sequence[Mention], found: Sequence[str]) -> list[Mention]:
-    return [mention for mention in mentions if not _negated(mention, found)]
+@functools.lru_cache(maxsize=1024)
+def _closed_book(kind: str, options: tuple[str, ...]) -> PhraseBook:
+    """Options, their synonyms, and idioms that mean nothing (value "")."""
+    phrases = {option: option for option in options}
+    for value, others in SYNONYMS.get(kind, {}).items():
+        phrases.setdefault(value, value)
+        phrases |= {other: value for other in others if other not in phrases}
+    return PhraseBook(phrases | dict.fromkeys(IDIOMS.get(kind, ()), ""))
 
 
-# Kinds whose mentions depend on one another --------------------------------------------------
-
-
-def _merge_diagonals(mentions: Sequence[Mention], found: Sequence[str]) -> list[Mention]:
-    """Join "front" and "left" to "front-left" where only small words stand between them."""
-    merged: list[Mention] = []
-    for mention in _standing(mentions, found):
-        if merged:
-            before = merged[-1]
-            value = _diagonal(before.value, mention.value)
-            gap = found[before.end : mention.begin]
-            words = [token for token in gap if token != ","]
-            if value and JOINERS.issuperset(words) and (words or not gap):
-                merged[-1] = Mention(before.begin, mention.end, value)
-                continue
-        merged.append(mention)
-    return merged
-
-
-def _diagonal(a: str, b: str) -> str | None:
-    ends, sides = {"front", "back"}, {"left", "right"}
-    if a in ends and b in sides:
-        return f"{a}-{b}"
-    return f"{b}-{a}" if a in sides and b in ends else None
-
-
-def _absorb_level(mentions: Sequence[Mention], found: Sequence[str]) -> list[Mention]:
-    """Let "above" in "above ear level" stand for itself."""
-    kept: list[Mention] = []
-    for mention in _standing(mentions, found):
-        before = kept[-1] if kept else None
-        relative = (
-            before is not None
-            and before.value != "level"
-            and mention.value == "level"
-            and OF_LEVEL.issuperset(found[before.end : mention.begin])
-        )
-        if not relative:
-            kept.append(mention)
-    return kept
+_STILL_GOES_ON = SEPARATORS | {"and", "throughout", "during", "for", "in", "at", "over"}
 
 
 def _flip_motion(mentions: Sequence[Mention], found: Sequence[str]) -> list[Mention]:
-    """Turn "not moving" to stationary and "not stationary" to moving."""
-    other = {"moving": "stationary", "stationary": "moving"}
-    return [
-        Mention(mention.begin, mention.end, other.get(mention.value, mention.value))
-        if _negated(mention, found)
-        else mention
-        for mention in mentions
-    ]
+    """Turn "not moving" to stationary and "not stationary" to moving.
 
-
-_REFINERS: dict[str, Callable[[Sequence[Mention], Sequence[str]], list[Mention]]] = {
-    "sector": _merge_diagonals,
-    "elevation": _absorb_level,
-    "motion": _flip_motion,
-}
-
-
-# Yes and no ----------------------------------------------------------------------------------
-
-
-def _yes_no(found: list[str]) -> set[str]:
-    """Interjections decide ("No, it is ..."); without one, statements do ("it does not")."""
-    clauses = _clauses(found)
-    interjections: set[str] = set()
-    for i, clause in enumerate(clauses):
-        bare = clause
-        while bare and bare[0] in FILLERS:
-            bare = bare[1:]
-        if bare and bare[0] in INTERJECTIONS and (i == 0 or len(bare) == 1):
-            interjections.add(INTERJECTIONS[bare[0]])
-            interjections |= _opposed(bare)
-    if interjections:
-        return interjections
-    stated = {
-        mention.value
-        for clause in clauses
-        for mention in _closed_book("yes_no", ("yes", "no")).find(clause)
-    }
-    ellipsis = any(tuple(clause[-2:]) in ELLIPSES for clause in clauses)
-    return stated | {"yes"} if ellipsis else stated
-
-
-def _opposed(clause: Sequence[str]) -> set[str]:
-    """The other word of "yes or no" and "yes and no"."""
-    rest = [token for token in clause[1:3] if token not in ("or", "and")]
-    return {INTERJECTIONS[token] for token in rest[:1] if token in ("yes", "no")}
-
-
-def _clauses(found: Sequence[str]) -> list[list[str]]:
-    clauses: list[list[str]] = [[]]
-    for token in found:
-        if token in SEPARATORS:
-            clauses.append([])
-        else:
-            clauses[-1].append(token)
-    return [clause for clause in clauses if clause]
-
-
-# Sources -------------------------------------------------------------------------------------
-
-
-def _sources(found: list[str], options: tuple[str, ...], vocabulary: Vocabulary) -> set[str]:
-    """One of two named sources, "both" or "neither".
-
-    Both names joined by "and", with nothing else said, mean both; "both" or "neither" may be
-    followed by both names, but not by one of them.
+    "still" alone counts where nothing follows that it may belong to ("it is still heard").
     """
-    mentions = _source_book(options, vocabulary).find(found, inflections)
-    groups = {mention.value for mention in mentions} & {"both", "neither"}
-    named = [mention for mention in mentions if mention.value not in groups]
-    if groups:
-        alone = {mention.value for mention in named}
-        return groups if len(alone) != 1 else groups | alone
-    covered = {i for mention in named for i in range(mention.begin, mention.end)}
-    rest = {token for i, token in enumerate(found) if i not in covered} - SEPARATORS
-    names = {mention.value for mention in named}
-    if len(names) == 2 and "and" in rest and rest <= {"and", "the", "a", "an"}:
-        return {"both"}
-    return {mention.value for mention in _standing(named, found)}
-
-
-@functools.lru_cache(maxsize=8192)
-def _source_book(options: tuple[str, ...], vocabulary: Vocabulary) -> PhraseBook:
-    phrases = {option: option for option in options}
-    for value, others in SYNONYMS["source"].items():
-        phrases |= dict.fromkeys(others, value)
-    claims: dict[str, set[str]] = {}
-    for option in options:
-        for alias in vocabulary.aliases_of(option):
-            claims.setdefault(alias, set()).add(option)
-    for alias, owners in claims.items():
-        if len(owners) == 1 and alias not in phrases:
-            phrases[alias] = next(iter(owners))
-    return PhraseBook(phrases)
+    other = {"moving": "stationary", "stationary": "moving"}
+    kept = []
+    for mention in mentions:
+        alone = found[mention.begin : mention.end] == ["still"]
+        if alone and mention.end < len(found) and found[mention.end] not in _STILL_GOES_ON:
+            continue
+        value = mention.value
+        if negated(mention, found):
+            value = other.get(value, value)
+        kept.append(Mention(mention.begin, mention.end, value))
+    return kept

@@ -17,7 +17,7 @@ from st_audioqa.evaluation.reading import Status
 
 __all__ = ["EVENT_SCORER", "SCORER_VERSION", "Cell", "Path", "Result", "Row", "compare"]
 
-SCORER_VERSION = "1"
+SCORER_VERSION = "2"
 """Rises whenever any prediction could score differently."""
 
 EVENT_SCORER = "labelset"
@@ -35,12 +35,16 @@ class Row:
     question_id: str
     status: Status
     response: str | None
-    """At most the first 2,000 characters."""
+    """Of more than 2,000 characters, the beginning and the end."""
     value: str | tuple[str, ...] | None
     """The answer that was read."""
     exact: bool
     """Whether the response is an answer text itself, nothing around it."""
     correct: bool
+    named: tuple[str, ...] = ()
+    """The options that an ambiguous response names."""
+    error: str = ""
+    """What the run recorded where it failed."""
 
     @property
     def strict_correct(self) -> bool:

@@ -26,10 +26,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation.bootstrap import CONFIDENCE
 from st_audioqa.evaluation.estimates import part_values
+from st_audioqa.evaluation.model import prompt_of
 from st_audioqa.evaluation.predictions import by_question, first_few
 from st_audioqa.evaluation.reading import STATUSES, Reading, read_answer
 from st_audioqa.evaluation.result import Result, Row
 from st_audioqa.evaluation.summary import groups_of, tables_of
+from st_audioqa.evaluation.text import bounded
 from st_audioqa.evaluation.vocabulary import Vocabulary, split_labels
 from st_audioqa.scene import Prediction, Question
 
@@ -140,9 +142,11 @@ def _row(question: Question, prediction: Prediction | None, vocabulary: Vocabula
     return Row(
         question_id=question.question_id,
         status=reading.status,
-        response=None if response is None else response[:KEPT_RESPONSE_CHARS],
+        response=None if response is None else bounded(response, KEPT_RESPONSE_CHARS),
         value=reading.value,
         exact=reading.exact,
+        named=reading.named,
+        error=prediction.error if prediction else "",
         correct=reading.status == "ok" and reading.value == right,
     )
 
@@ -152,4 +156,4 @@ def _read(question: Question, prediction: Prediction | None, vocabulary: Vocabul
         return Reading("missing")
     if prediction.response is None:
         return Reading("error" if prediction.error else "empty")
-    return read_answer(prediction.response, question, vocabulary)
+    return read_answer(prediction.response, prompt_of(question), vocabulary)

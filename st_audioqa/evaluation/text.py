@@ -31,16 +31,37 @@ __all__ = [
 ]
 
 MAX_READ_CHARS = 20_000
-"""Of a longer response only the beginning and the end are read."""
+"""Of a longer response without its thinking only the beginning and the end are read."""
+MAX_THOUGHT_CHARS = 200_000
+"""As much of a response, with its thinking, is looked at."""
 
 SEPARATORS = frozenset(",;:./!?")
 
-_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHTS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
+_OPEN = re.compile(
+    rf"<(?:{_THOUGHTS}|seed:think)>|\[think\]|\u25c1think\u25b7|<\|begin_of_thought\|>"
+    r"|<\|channel\|>(?:analysis|commentary)",
+    re.IGNORECASE,
+)
+_CLOSE = re.compile(
+    rf"</(?:{_THOUGHTS}|seed:think)>|\[/think\]|\u25c1/think\u25b7|<\|end_of_thought\|>"
+    r"|<\|channel\|>final(?:<\|message\|>)?",
+    re.IGNORECASE,
+)
 _ANSWER_TAG = re.compile(r"<answer>([^<]*)(?:</answer>|$)", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}")
 _MODEL_TOKENS = re.compile(r"<\|[^|<>]{0,40}\|>|</?s>|<(?:eos|bos|pad)>", re.IGNORECASE)
-_ANSWER_KEYS = ("answer", "final_answer", "final answer")
+_ANSWER_KEYS = ("answer", "final_answer", "final answer", "prediction", "response", "result")
+_FRACTIONS = {"\u00bd": ".5", "\u00bc": ".25", "\u00be": ".75"}
+_FRACTION = re.compile(r"(\d?)\s{0,2}([\u00bd\u00bc\u00be])")
+_FEET = re.compile(r"(?<![\w.'\u2018-])(\d{1,3}(?:\.\d{1,3})?)['\u2019\u2032](?![\w.])")
+_FEET_INCHES = re.compile(
+    r"(?<![\w.])(\d{1,3})\s?['\u2019\u2032]\s?(\d{1,2}(?:\.\d{1,2})?)"
+    r"(?:[\"\u201d\u2033]|''|\u2019\u2019)"
+)
+_QUOTED = re.compile(r"(?<![\w])['\u2018](?=\w)")
+_LEADING_POINT = re.compile(r"(?<![\w.])\.(?=\d)")
+_PLUS = re.compile(r"\+(?=\s?\d)")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W_]+|[,;:./!?]")
 _TRANSLATION = str.maketrans(
     {
@@ -50,6 +71,7 @@ _TRANSLATION = str.maketrans(
         **dict.fromkeys('*_"\u201c\u201d#', " "),
         **dict.fromkeys("\r\n\u2028\u2029", "\n"),
         **dict.fromkeys("&+", " and "),
+        **dict.fromkeys("\u00ba\u02da", "\u00b0"),
     }
 )
 
@@ -69,7 +91,9 @@ def unwrap(response: str) -> str:
     ``<answer>``, ``\\boxed{}`` or of the key "answer" of a JSON object is taken where there is
     one.
     """
-    text = _MODEL_TOKENS.sub(" ", _without_thinking(bounded(response, MAX_READ_CHARS)))
+    text = _without_thinking(bounded(response, MAX_THOUGHT_CHARS))
+    text = bounded(text, MAX_READ_CHARS)
+    text = _MODEL_TOKENS.sub(" ", text)
     for pattern in (_ANSWER_TAG, _BOXED):
         found = pattern.findall(text)
         if found:
@@ -93,19 +117,28 @@ def _without_thinking(text: str) -> str:
 
 
 def _from_json(text: str) -> str:
-    begin, end = text.find("{"), text.rfind("}")
-    if begin < 0 or end < begin:
+    """The answer in a JSON object or list that the text is or holds, or the text itself."""
+    for opening, closing in ("{}", "[]"):
+        begin, end = text.find(opening), text.rfind(closing)
+        if begin < 0 or end < begin:
+            continue
+        try:
+            found = json.loads(text[begin : end + 1], strict=False)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, list) and (
+            begin > 0 or not all(isinstance(x, str) for x in found)
+        ):
+            continue
+        if isinstance(found, list):
+            return _json_text(found)
+        values = {str(key).casefold(): value for key, value in found.items()}
+        for key in _ANSWER_KEYS:
+            if key in values:
+                return _json_text(values[key])
+        if len(values) == 1 and begin == 0:
+            return _json_text(next(iter(values.values())))
         return text
-    try:
-        found = json.loads(text[begin : end + 1], strict=False)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(found, dict):
-        return text
-    values = {str(key).casefold(): value for key, value in found.items()}
-    for key in _ANSWER_KEYS:
-        if key in values:
-            return _json_text(values[key])
     return text
 
 
@@ -118,7 +151,19 @@ def _json_text(value: object) -> str:
 
 
 def normalise(text: str) -> str:
-    """Lower case, NFKC, plain dashes, no apostrophes, quotes or emphasis."""
+    """Lower case, NFKC, plain dashes, no apostrophes, quotes or emphasis.
+
+    Vulgar fractions become decimals and primes become feet and inches, which would be lost.
+    """
+    if not text.isascii():
+        text = _FRACTION.sub(lambda m: f"{m[1] or 0}{_FRACTIONS[m[2]]}", text)
+    text = _LEADING_POINT.sub("0.", text)
+    if "+" in text:
+        text = _PLUS.sub("plus ", text)
+    if any(sign in text for sign in "'\u2019\u2032"):
+        text = _FEET_INCHES.sub(r"\1 ft \2 in", text)
+        if not _QUOTED.search(text):
+            text = _FEET.sub(r"\1 ft", text)
     return unicodedata.normalize("NFKC", text).translate(_TRANSLATION).casefold()
 
 
