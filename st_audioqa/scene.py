@@ -282,6 +282,8 @@ class Prediction:
     response: str | None
     """None where the model gave no answer; `error` says why."""
     error: str = ""
+    request_key: str = ""
+    """Hash of what was asked: audio, prompt, model, revision, decoding; empty if not known."""
 
 
 def track_directions(

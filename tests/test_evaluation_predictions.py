@@ -153,7 +153,7 @@ def test_failed_questions_are_not_answered_ones(path):
         writer.write(Prediction("q2", None))
         writer.write(Prediction("q3", "left"))
     with PredictionWriter(path, HEADER) as writer:
-        assert writer.answered == {"q2", "q3"}
+        assert writer.answered == {"q2": "", "q3": ""}
         assert not writer.repaired
 
 

@@ -1,6 +1,12 @@
 """Loading models and asking them."""
 
+import dataclasses
+import os
+import subprocess
+import sys
 import textwrap
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +16,18 @@ from st_audioqa.decoding import describe_audio
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation import (
     MODELS,
+    PRESETS,
     AudioLanguageModel,
     ModelSpec,
     Request,
     RunContext,
     load_model,
+    prompt_preset,
     read_predictions,
     run,
 )
 from st_audioqa.evaluation.model import prompt_of
+from st_audioqa.evaluation.predictions import by_question
 from st_audioqa.foa import encode
 from tests.test_evaluation_questions import make_questions
 
@@ -257,3 +266,101 @@ def test_registered_models():
     assert {"chance", "majority", "oracle"} <= set(MODELS.names())
     with pytest.raises(UserError, match="did you mean oracle"):
         load_model("orakle", CONTEXT)
+
+
+SLOW_RUN = """
+import os, sys, time
+import numpy as np
+from st_audioqa.evaluation import ModelSpec, run
+from tests.test_evaluation_questions import make_questions
+
+class Slow:
+    spec = ModelSpec("slow", "1", "foa", settings={"temperature": 0})
+    def answer(self, batch):
+        time.sleep(0.02)
+        with open(sys.argv[2], "a") as log:
+            log.writelines(f"{request.prompt.question_id}\\n" for request in batch)
+        return ["left"] * len(batch)
+
+run(Slow(), make_questions(6), lambda scene: np.zeros((4, 8), np.float32), sys.argv[1],
+    batch_size=2, progress=False)
+"""
+
+
+def test_a_killed_run_loses_nothing_that_was_answered(tmp_path):
+    path, log = tmp_path / "p.jsonl", tmp_path / "asked.txt"
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-c", SLOW_RUN, str(path), str(log)]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not (log.exists() and len(log.read_text().splitlines()) >= 20):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+    before = log.read_text().splitlines()
+    kept = read_predictions(path, allow_cut=True).predictions
+    assert len(before) - 2 <= len(kept) < len(QUESTIONS)
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True)
+    after = log.read_text().splitlines()
+    assert len(after) <= len(QUESTIONS) + 2
+    rows = read_predictions(path).predictions
+    assert sorted(row.question_id for row in rows) == sorted(q.question_id for q in QUESTIONS)
+
+
+def test_prompts_are_worded_by_a_preset_and_recorded(tmp_path):
+    hashes = set()
+    for name, preset in PRESETS.items():
+        model = Fake()
+        path = tmp_path / f"{name}.jsonl"
+        ask(model, path, preset=preset)
+        texts = {r.prompt.question_id: r.prompt.text for batch in model.batches for r in batch}
+        for question in QUESTIONS:
+            text = texts[question.question_id]
+            assert question.question in text
+            listed = "; ".join(question.options) in text
+            assert listed or name == "bare" or not question.options
+            assert "{" not in text
+        header = read_predictions(path).header
+        assert header.prompt == {"name": name, "sha256": preset.sha256}
+        hashes.add(preset.sha256)
+        other = next(value for key, value in PRESETS.items() if key != name)
+        with pytest.raises(UserError, match=f"prompt {name}"):
+            ask(Fake(), path, preset=other)
+    assert len(hashes) == 3
+    with pytest.raises(UserError, match="bare, options, reasoning, got 'polite'"):
+        prompt_preset("polite")
+
+
+def test_answers_of_other_settings_are_not_mixed_into_a_file(tmp_path):
+    path = tmp_path / "p.jsonl"
+    ask(Fake(settings={"temperature": 0, "stop": ("a",)}), path)
+    assert read_predictions(path).header.settings == {"temperature": 0, "stop": ["a"]}
+    assert ask(Fake(settings={"temperature": 0, "stop": ("a",)}), path).asked == 0
+    with pytest.raises(UserError, match="temperature"):
+        ask(Fake(settings={"temperature": 1}), path)
+    with pytest.raises(UserError, match="plain JSON values"):
+        ask(Fake(settings={"stop": {1}}), tmp_path / "q.jsonl")
+
+
+def test_questions_whose_wording_changed_are_asked_again_and_the_last_answer_counts(tmp_path):
+    path = tmp_path / "p.jsonl"
+    ask(Fake(), path)
+    changed = [dataclasses.replace(QUESTIONS[0], question="Anew?"), *QUESTIONS[1:]]
+    report = ask(Fake(), path, questions=changed)
+    assert (report.asked, report.skipped) == (1, len(QUESTIONS) - 1)
+    rows = read_predictions(path).predictions
+    assert len(rows) == len(QUESTIONS) + 1
+    assert len(by_question(rows)) == len(QUESTIONS)
+
+
+def test_a_model_that_leaves_the_program_fails_its_item_only(tmp_path):
+    class Leaves(Fake):
+        def answer(self, batch):
+            if any(request.prompt.question_id == QUESTIONS[3].question_id for request in batch):
+                sys.exit(1)
+            return super().answer(batch)
+
+    report = ask(Leaves(), tmp_path / "p.jsonl")
+    assert (report.failed, report.asked) == (1, len(QUESTIONS))
+    assert "SystemExit" in report.first_error

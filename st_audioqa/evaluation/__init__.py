@@ -14,6 +14,7 @@ from st_audioqa.evaluation.model import (
     load_model,
 )
 from st_audioqa.evaluation.predictions import read_predictions
+from st_audioqa.evaluation.prompts import PRESETS, PromptPreset, prompt_preset
 from st_audioqa.evaluation.reading import Reading, read_answer
 from st_audioqa.evaluation.result import SCORER_VERSION, Result, compare
 from st_audioqa.evaluation.run import RunReport, run
@@ -23,10 +24,12 @@ from st_audioqa.evaluation.vocabulary import Vocabulary, audioset_vocabulary
 
 __all__ = [
     "MODELS",
+    "PRESETS",
     "SCORER_VERSION",
     "AudioLanguageModel",
     "ModelSpec",
     "Prompt",
+    "PromptPreset",
     "Reading",
     "Request",
     "Result",
@@ -37,6 +40,7 @@ __all__ = [
     "compare",
     "format_tables",
     "load_model",
+    "prompt_preset",
     "read_answer",
     "read_predictions",
     "run",

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from st_audioqa.conventions import DURATION_S, SAMPLE_RATE
 from st_audioqa.decoding import AudioLayout, Decoder, write_wav
 from st_audioqa.errors import UserError
+from st_audioqa.evaluation.prompts import PRESETS, PromptPreset
 from st_audioqa.hrtf import SPHERICAL_HEAD
 from st_audioqa.registry import Registry
 from st_audioqa.scene import Question, Scene
@@ -87,16 +88,17 @@ class Prompt:
     question_id: str
     scene_id: str
     text: str
+    """What the model is told: the question as a prompt preset words it."""
     options: tuple[str, ...]
     answer_kind: str
 
 
-def prompt_of(question: Question) -> Prompt:
-    """The public part of a question."""
+def prompt_of(question: Question, preset: PromptPreset = PRESETS["bare"]) -> Prompt:
+    """The public part of a question, worded by a preset."""
     return Prompt(
         question.question_id,
         question.scene_id,
-        question.question,
+        preset.render(question.question, question.options),
         question.options,
         question.answer_kind,
     )

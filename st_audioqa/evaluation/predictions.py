@@ -3,13 +3,15 @@ r"""``predictions.jsonl``: what a model said, one JSON object a line.
 Format
 ------
 The first line may be a header, ``{"type": "run", "model": ..., "revision": ..., "split": ...,
-"manifest_sha256": ..., "audio": {...}}``, where `audio` says what the model was given (see
-`st_audioqa.decoding`); every other line is ``{"question_id": ..., "response": text or null,
-"error": text}``, where `error` may be left out. Further keys are allowed and not read. UTF-8.
+"manifest_sha256": ..., "audio": {...}, "settings": {...}, "prompt": {"name": ..., "sha256":
+...}}``, where `audio` says what the model was given (see `st_audioqa.decoding`); every other
+line is ``{"question_id": ..., "response": text or null, "error": text, "request_key": text}``,
+where the last two may be left out. Further keys are allowed and not read. UTF-8.
 
 A row with an error and no response may be followed by another row for the same question, which
-then replaces it: that is how a run that is started again mends failed items. Any other second
-row for a question is a fault of the file (see `by_question`).
+then replaces it: that is how a run that is started again mends failed items. So does a row of
+another `request_key`: the same question was asked anew, since what was asked had changed. Any
+other second row for a question is a fault of the file (see `by_question`).
 
 A last line that is cut off, as a killed writer leaves it, is an error when scoring: an answer
 is missing that the model gave. `PredictionWriter` removes it, and that question is asked again.
@@ -17,6 +19,7 @@ is missing that the model gave. `PredictionWriter` removes it, and that question
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +62,13 @@ class RunHeader:
     """What the model was given (`st_audioqa.decoding.Decoder.describe`); None if not known."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What else decided the answers (`ModelSpec.settings`)."""
+    prompt: Mapping[str, Any] | None = None
+    """Name and hash of the prompt preset; None if not known."""
+
+    def request_key(self, scene_id: str, text: str) -> str:
+        """Hash of one request of this run: what was asked of which model about which audio."""
+        asked = json.dumps([asdict(self), scene_id, text], sort_keys=True)
+        return hashlib.sha256(asked.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,14 @@ def by_question(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
     Raises
     ------
     UserError
-        Where a question has two predictions and the first one is not a mere error.
+        Where a question has two predictions, unless the first one is a mere error or they
+        have different request keys; then the last one counts.
     """
     found: dict[str, Prediction] = {}
     twice: dict[str, None] = {}
     for prediction in predictions:
         before = found.get(prediction.question_id)
-        if before is not None and (before.response is not None or not before.error):
+        if before is not None and not _replaces(prediction, before):
             twice[prediction.question_id] = None
         found[prediction.question_id] = prediction
     if twice:
@@ -92,6 +103,12 @@ def by_question(predictions: Iterable[Prediction]) -> dict[str, Prediction]:
             f"({first_few(list(twice))}): keep one line for each question_id."
         )
     return found
+
+
+def _replaces(later: Prediction, before: Prediction) -> bool:
+    failed = before.response is None and bool(before.error)
+    keys = (before.request_key, later.request_key)
+    return failed or (all(keys) and keys[0] != keys[1])
 
 
 def first_few(names: Sequence[str]) -> str:
@@ -226,7 +243,7 @@ def _text(row: dict[str, Any], key: str, where: str, default: str | None = None)
 
 def _header(row: dict[str, Any], where: str) -> RunHeader:
     keys = ("revision", "split", "manifest_sha256")
-    for key in ("audio", "settings"):
+    for key in ("audio", "settings", "prompt"):
         if not isinstance(row.get(key), dict | None):
             raise UserError(
                 f'{where} must have "{key}" as an object, got {_kind(row[key])}: mend or '
@@ -234,7 +251,8 @@ def _header(row: dict[str, Any], where: str) -> RunHeader:
             )
     revision, split, manifest = (_text(row, key, where, default="") for key in keys)
     model, settings = _text(row, "model", where), row.get("settings") or {}
-    return RunHeader(model, revision, split, manifest, row.get("audio"), settings)
+    audio, prompt = row.get("audio"), row.get("prompt")
+    return RunHeader(model, revision, split, manifest, audio, settings, prompt)
 
 
 def _prediction(row: dict[str, Any], where: str) -> Prediction:
@@ -249,7 +267,8 @@ def _prediction(row: dict[str, Any], where: str) -> Prediction:
     if response is not None:
         response = bounded(_text(row, "response", where), MAX_RESPONSE_CHARS)
     error = "" if row.get("error") is None else _text(row, "error", where)
-    return Prediction(_text(row, "question_id", where), response, error[:MAX_ERROR_CHARS])
+    key = _text(row, "request_key", where, default="")
+    return Prediction(_text(row, "question_id", where), response, error[:MAX_ERROR_CHARS], key)
 
 
 def _encodable(text: str) -> str:
@@ -269,8 +288,9 @@ class PredictionWriter:
 
     Attributes
     ----------
-    answered : frozenset of str
-        Questions that had a response when the file was opened; failed ones are not among them.
+    answered : mapping of str to str
+        Questions that had a response when the file was opened, and their request keys; failed
+        ones are not among them.
     repaired : bool
         Whether a cut last line was removed.
 
@@ -282,7 +302,7 @@ class PredictionWriter:
 
     def __init__(self, path: str | Path, header: RunHeader) -> None:
         self.path = Path(path)
-        self.answered: frozenset[str] = frozenset()
+        self.answered: Mapping[str, str] = {}
         self.repaired = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,9 +325,11 @@ class PredictionWriter:
                 f"holds those of {_describe(found.header)}: choose another output file."
             )
         rows = by_question(found.predictions).values()
-        self.answered = frozenset(
-            row.question_id for row in rows if row.response is not None or not row.error
-        )
+        self.answered = {
+            row.question_id: row.request_key
+            for row in rows
+            if row.response is not None or not row.error
+        }
         if found.cut_at is not None:
             self._cut(found.cut_at)
         else:
@@ -331,6 +353,8 @@ class PredictionWriter:
             row["response"] = _encodable(bounded(prediction.response, MAX_RESPONSE_CHARS))
         if prediction.error:
             row["error"] = _encodable(prediction.error[:MAX_ERROR_CHARS])
+        if prediction.request_key:
+            row["request_key"] = prediction.request_key
         self._append(row)
 
     def _append(self, row: dict[str, Any]) -> None:
@@ -356,6 +380,10 @@ class PredictionWriter:
 def _describe(header: RunHeader | None) -> str:
     if header is None:
         return "an unknown run"
-    texts = {**asdict(header), "audio": "", "settings": json.dumps(header.settings)}
+    texts = {
+        **{key: text for key, text in asdict(header).items() if isinstance(text, str)},
+        "prompt": str((header.prompt or {}).get("name", "")),
+        "settings": json.dumps(header.settings, sort_keys=True),
+    }
     parts = [f"{key} {value[:200]}" for key, value in texts.items() if value not in ("", "{}")]
     return ", ".join([*parts, f"given {describe_audio(header.audio)}"])

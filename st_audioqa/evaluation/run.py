@@ -8,8 +8,9 @@ the run; a run that is started again on the same file asks failed and missing qu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from tqdm import tqdm
 
 from st_audioqa.decoding import NO_AUDIO
 from st_audioqa.errors import UserError
-from st_audioqa.evaluation.model import AudioLanguageModel, Request, prompt_of
+from st_audioqa.evaluation.model import AudioLanguageModel, Prompt, Request, prompt_of
 from st_audioqa.evaluation.predictions import PredictionWriter, RunHeader
+from st_audioqa.evaluation.prompts import PRESETS, PromptPreset
 from st_audioqa.scene import Prediction, Question
 
 __all__ = ["RunReport", "run"]
@@ -53,6 +55,7 @@ def run(
     *,
     split: str = "",
     manifest_sha256: str = "",
+    preset: PromptPreset = PRESETS["bare"],
     batch_size: int = 8,
     progress: bool = True,
 ) -> RunReport:
@@ -68,6 +71,8 @@ def run(
         Predictions file; made, or gone on with.
     split, manifest_sha256 : str
         For the header of the file.
+    preset : PromptPreset
+        How questions are worded.
     batch_size : int
         Requests per call of the model.
     progress : bool
@@ -85,18 +90,27 @@ def run(
         raise UserError(f"A batch holds at least 1 question, got {batch_size}: raise it.")
     spec = model.spec
     header = RunHeader(
-        spec.name, spec.revision, split, manifest_sha256, given, dict(spec.settings)
+        *(spec.name, spec.revision, split, manifest_sha256),
+        audio=given,
+        settings=plain_settings(spec.settings),
+        prompt=preset.describe(),
     )
     asked = failed = 0
     first_error = ""
     with PredictionWriter(path, header) as writer:
-        todo = [q for q in questions if q.question_id not in writer.answered]
+        prompts = {q.question_id: prompt_of(q, preset) for q in questions}
+        keys = {
+            question_id: header.request_key(prompt.scene_id, prompt.text)
+            for question_id, prompt in prompts.items()
+        }
+        todo = [q for q in prompts.values() if not _answered(q.question_id, keys, writer)]
         bar = tqdm(total=len(todo), desc="questions", unit="q", disable=not progress)
         with bar:
             load = None if decoder is None else lambda scene: decoder(load_audio(scene))
             for predictions in _predict(model, _by_scene(todo), load, batch_size):
                 for prediction in predictions:
-                    writer.write(prediction)
+                    key = keys[prediction.question_id]
+                    writer.write(replace(prediction, request_key=key))
                     asked += 1
                     failed += bool(prediction.error)
                     first_error = first_error or prediction.error
@@ -106,7 +120,30 @@ def run(
     )
 
 
-def _by_scene(questions: Sequence[Question]) -> list[Question]:
+def _answered(question_id: str, keys: Mapping[str, str], writer: PredictionWriter) -> bool:
+    """Whether the file has the answer to what would be asked now; no key counts as the same."""
+    key = writer.answered.get(question_id)
+    return key is not None and key in ("", keys[question_id])
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they come back from JSON.
+
+    Raises
+    ------
+    UserError
+        Where they are no JSON values.
+    """
+    try:
+        return dict(json.loads(json.dumps(dict(settings), sort_keys=True, allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"A model's `settings` hold plain JSON values, but this does not ({error}): give "
+            "numbers, text, lists and truth values."
+        ) from error
+
+
+def _by_scene(questions: Sequence[Prompt]) -> list[Prompt]:
     """Questions of a scene behind one another, scenes in the order they first come up."""
     order: dict[str, int] = {}
     for question in questions:
@@ -116,7 +153,7 @@ def _by_scene(questions: Sequence[Question]) -> list[Question]:
 
 def _predict(
     model: AudioLanguageModel,
-    questions: Sequence[Question],
+    questions: Sequence[Prompt],
     load_audio: Callable[[str], Audio] | None,
     batch_size: int,
 ) -> Iterator[list[Prediction]]:
@@ -131,7 +168,7 @@ def _predict(
         if trouble:
             yield [Prediction(question.question_id, None, trouble)]
             continue
-        batch.append(Request(prompt_of(question), audio, model.spec.sample_rate))
+        batch.append(Request(question, audio, model.spec.sample_rate))
         if len(batch) == batch_size:
             yield _answer(model, batch)
             batch = []
@@ -142,7 +179,7 @@ def _predict(
 def _load(load_audio: Callable[[str], Audio], scene_id: str) -> tuple[Audio | None, str]:
     try:
         return load_audio(scene_id), ""
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return None, f"audio: {_describe(error)}"
 
 
@@ -152,7 +189,7 @@ def _answer(model: AudioLanguageModel, batch: Sequence[Request]) -> list[Predict
         responses = list(model.answer(batch))
         if len(responses) != len(batch):
             raise ValueError(f"{len(responses)} answers to {len(batch)} questions")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if len(batch) > 1:
             return [prediction for request in batch for prediction in _answer(model, [request])]
         return [Prediction(batch[0].prompt.question_id, None, _describe(error))]
@@ -172,5 +209,5 @@ def _prediction(request: Request, response: object) -> Prediction:
     return Prediction(question_id, None, f"TypeError: the answer is a {wrong}, wanted text")
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
