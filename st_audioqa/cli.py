@@ -9,15 +9,21 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
 import st_audioqa
 from st_audioqa.errors import UserError
+
+if TYPE_CHECKING:
+    from st_audioqa.evaluation.predictions import PredictionFile
+    from st_audioqa.evaluation.result import Row
+    from st_audioqa.scene import Question
 
 __all__ = ["cli", "main"]
 
@@ -601,6 +607,9 @@ _table = click.option(
 @click.option(
     "--model-arg", "arguments", multiple=True, metavar="KEY=VALUE", help="For the model."
 )
+@click.option(
+    "--prompt", default="bare", show_default=True, help="Wording: bare, options or reasoning."
+)
 def eval_run(
     model: str,
     folder: Path,
@@ -610,14 +619,16 @@ def eval_run(
     seed: int,
     batch_size: int,
     arguments: tuple[str, ...],
+    prompt: str,
 ) -> None:
     """Ask MODEL (a name, or module:Class) all questions of a split of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.decoding import describe_audio
-    from st_audioqa.evaluation import RunContext, load_model, run
+    from st_audioqa.evaluation import RunContext, load_model, prompt_preset, run
     from st_audioqa.files import file_sha256
 
+    preset = prompt_preset(prompt)
     corpus = Corpus(folder)
     asked = corpus.questions(split, table)
     # Training questions are only asked in usual words.
@@ -643,6 +654,7 @@ def eval_run(
         out,
         split=split,
         manifest_sha256=file_sha256(folder / MANIFEST),
+        preset=preset,
         batch_size=batch_size,
     )
     kept = f", {report.skipped} were answered already" if report.skipped else ""
@@ -667,6 +679,9 @@ def eval_run(
 @click.option("--markdown", "markdown_path", type=_FILE, help="Write the tables here.")
 @click.option("--resamples", type=click.IntRange(0), default=1000, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print no tables.")
+@click.option(
+    "--embedding", is_flag=True, help="Also score event lists by a local text embedding."
+)
 def eval_score(
     predictions: Path,
     folder: Path,
@@ -677,6 +692,7 @@ def eval_score(
     markdown_path: Path | None,
     resamples: int,
     quiet: bool,
+    embedding: bool,
 ) -> None:
     """Score PREDICTIONS (predictions.jsonl) against a split of the corpus in FOLDER."""
     from st_audioqa.corpus.manifest import MANIFEST
@@ -684,17 +700,54 @@ def eval_score(
     from st_audioqa.decoding import describe_audio
     from st_audioqa.evaluation import (
         audioset_vocabulary,
+        format_readings,
         format_tables,
-        read_predictions,
         score,
     )
     from st_audioqa.files import file_sha256
 
     corpus = Corpus(folder)
-    found = read_predictions(predictions)
+    manifest_sha256 = file_sha256(folder / MANIFEST)
+    found = _answers_to(predictions, split, manifest_sha256)
     name = found.header.model if found.header else predictions.stem
     audio = found.header.audio if found.header else None
-    manifest_sha256 = file_sha256(folder / MANIFEST)
+    asked = corpus.questions(split, table)
+    result = score(
+        asked, found.predictions, vocabulary=audioset_vocabulary(), resamples=resamples
+    )
+    secondary = _embedded(asked, result.rows) if embedding else {}
+    tables = {name: result.tables}
+    if json_path is not None:
+        content = {**result.to_dict(), "model": name, "manifest_sha256": manifest_sha256}
+        content["audio"] = audio
+        content["table"] = table
+        content["run"] = None if found.header is None else asdict(found.header)
+        if secondary:
+            content["secondary"] = secondary
+        _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    if rows_path is not None:
+        _write(rows_path, "".join(result.rows_jsonl()))
+    if markdown_path is not None:
+        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
+    if not quiet:
+        click.echo(format_tables(tables, intervals=True))
+        click.echo(format_readings(result.tables))
+    for kind, value in secondary.get("mAP", {}).items():
+        click.echo(f"Type {kind} mAP by {secondary['scorer']} (secondary): {value:.1f}")
+    statuses = ", ".join(
+        f"{count} {status}" for status, count in result.statuses.items() if count
+    )
+    click.echo(
+        f"{name}: {result.counts['questions']} questions of the table {table} ({statuses})."
+    )
+    click.echo(f"{name} was given {describe_audio(audio)}.")
+
+
+def _answers_to(predictions: Path, split: str, manifest_sha256: str) -> PredictionFile:
+    """The predictions, where they are about this split of this corpus."""
+    from st_audioqa.evaluation import read_predictions
+
+    found = read_predictions(predictions)
     if found.header:
         for what, wanted, got in (
             ("split", split, found.header.split),
@@ -705,31 +758,76 @@ def eval_score(
                     f"{predictions} answers another {what} ({got[:16]}) than asked for "
                     f"({wanted[:16]}): give the {what} it was made with."
                 )
-    result = score(
-        corpus.questions(split, table),
-        found.predictions,
-        vocabulary=audioset_vocabulary(),
-        resamples=resamples,
-    )
-    tables = {name: result.tables}
+    return found
+
+
+def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
+    from st_audioqa.evaluation.embedding import MiniLmEmbedder, embedding_scores
+
+    return embedding_scores(asked, rows, MiniLmEmbedder())
+
+
+@evaluate.command(name="compare")
+@click.argument("first", type=_FILE)
+@click.argument("second", type=_FILE)
+@click.argument("folder", type=_CORPUS)
+@_split
+@_table
+@click.option("--resamples", type=click.IntRange(2), default=1000, show_default=True)
+@click.option("--seed", type=_SEED, default=0, show_default=True, help="Of the resamples.")
+@click.option("--json", "json_path", type=_FILE, help="Write the differences here.")
+@click.option("--markdown", "markdown_path", type=_FILE, help="Write the table here.")
+def eval_compare(
+    first: Path,
+    second: Path,
+    folder: Path,
+    split: str,
+    table: str,
+    resamples: int,
+    seed: int,
+    json_path: Path | None,
+    markdown_path: Path | None,
+) -> None:
+    """Compare two predictions files on one split of the corpus in FOLDER, in pairs.
+
+    The same resamples of scenes serve both, so the interval is that of the difference.
+    """
+    from st_audioqa.corpus.manifest import MANIFEST
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.evaluation import audioset_vocabulary, compare, format_comparison, score
+    from st_audioqa.files import file_sha256
+
+    corpus = Corpus(folder)
+    manifest_sha256 = file_sha256(folder / MANIFEST)
+    asked = corpus.questions(split, table)
+    results = {}
+    for path in (first, second):
+        found = _answers_to(path, split, manifest_sha256)
+        name = found.header.model if found.header else path.stem
+        results[name if name not in results else f"{name} ({path})"] = score(
+            asked,
+            found.predictions,
+            vocabulary=audioset_vocabulary(),
+            resamples=resamples,
+            seed=seed,
+        )
+    (one, a), (other, b) = results.items()
+    differences = compare(a, b)
+    tables = {name: result.tables for name, result in results.items()}
     if json_path is not None:
-        content = {**result.to_dict(), "model": name, "manifest_sha256": manifest_sha256}
-        content["audio"] = audio
-        content["table"] = table
+        content = {
+            "type": "comparison",
+            "models": [one, other],
+            "scorer_version": a.scorer_version,
+            "questions_sha256": a.questions_sha256,
+            "bootstrap": a.bootstrap,
+            "differences": {" / ".join(path): cell for path, cell in differences.items()},
+        }
         _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-    if rows_path is not None:
-        _write(rows_path, "".join(result.rows_jsonl()))
     if markdown_path is not None:
-        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
-    if not quiet:
-        click.echo(format_tables(tables, intervals=True))
-    statuses = ", ".join(
-        f"{count} {status}" for status, count in result.statuses.items() if count
-    )
-    click.echo(
-        f"{name}: {result.counts['questions']} questions of the table {table} ({statuses})."
-    )
-    click.echo(f"{name} was given {describe_audio(audio)}.")
+        text = format_comparison(one, other, tables, differences, style="markdown")
+        _write(markdown_path, text)
+    click.echo(format_comparison(one, other, tables, differences))
 
 
 @evaluate.command(name="tracks")

@@ -19,7 +19,7 @@ from st_audioqa.evaluation.reading import Reading, read_answer
 from st_audioqa.evaluation.result import SCORER_VERSION, Result, compare
 from st_audioqa.evaluation.run import RunReport, run
 from st_audioqa.evaluation.scoring import score
-from st_audioqa.evaluation.tables import format_tables
+from st_audioqa.evaluation.tables import format_comparison, format_readings, format_tables
 from st_audioqa.evaluation.vocabulary import Vocabulary, audioset_vocabulary
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
     "Vocabulary",
     "audioset_vocabulary",
     "compare",
+    "format_comparison",
+    "format_readings",
     "format_tables",
     "load_model",
     "prompt_preset",

@@ -26,6 +26,7 @@ __all__ = [
     "average_precision",
     "example_f1",
     "example_jaccard",
+    "hallucinated",
     "labelset_average_precision",
     "macro",
 ]
@@ -156,6 +157,13 @@ def example_jaccard(truth: Names, predicted: Names) -> Floats:
     return np.array(
         [len(a & b) / len(a | b) if a or b else 1.0 for a, b in _pairs(truth, predicted)]
     )
+
+
+def hallucinated(truth: Names, predicted: Names) -> float:
+    """Share of all named labels that are not true; NaN where nothing is named."""
+    named = sum(len(b) for _, b in _pairs(truth, predicted))
+    false = sum(len(b - a) for a, b in _pairs(truth, predicted))
+    return false / named if named else float("nan")
 
 
 def _pairs(

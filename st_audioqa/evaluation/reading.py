@@ -62,6 +62,10 @@ _MARKER = re.compile(
     rf"|(?:correct|best|right)\s(?:option|choice|response)|my\s(?:choice|guess))\s{{0,3}}{_IS}"
     r"|\b(?:i|id)\s(?:would\s)?(?:choose|select|pick|go\swith)\b"
 )
+_MARKER_HINTS = (
+    *("answer", "conclusion", "prediction", "verdict", "option", "choice", "response", "guess"),
+    *("choose", "select", "pick", "go with"),
+)
 _FINAL = re.compile(r"\bfinal\s+answer\b")
 _SENTENCE_END = re.compile(r"\n|[.!?;](?=\s|$)|\b(?:because|since)\b")
 _LIST_END = re.compile(r"\n\s*\n|[.!?](?=\s|$)")
@@ -173,13 +177,22 @@ def _folded(options: tuple[str, ...]) -> dict[tuple[str, ...], str]:
 
 def _without_echo(text: str, asked: str) -> str:
     """The text without the question and the list of options, where it repeats them."""
-    echo = normalise(asked).strip()
-    kept = text.replace(echo, " ") if len(echo) >= _SHORTEST_ECHO else text
-    kept = _LISTED.sub("\n", kept)
-    return kept if fold(kept) else text
+    echo, kept = _normalised(asked), text
+    if len(echo) >= _SHORTEST_ECHO:
+        kept = kept.replace(echo, " ")
+    if "options" in kept or "choices" in kept or "possible answers" in kept:
+        kept = _LISTED.sub("\n", kept)
+    return kept if kept == text or fold(kept) else text
+
+
+@functools.lru_cache(maxsize=65_536)
+def _normalised(asked: str) -> str:
+    return normalise(asked).strip()
 
 
 def _without_questions(text: str) -> str:
+    if "?" not in text:
+        return text
     sentences = _SENTENCE.findall(text)
     rest = " ".join(sentence for sentence in sentences if not sentence.endswith("?"))
     return rest if fold(rest) else text
@@ -187,6 +200,8 @@ def _without_questions(text: str) -> str:
 
 def _read_marked(text: str, read: Reader, end: re.Pattern[str]) -> Reading | None:
     """Read the sentences that begin with "answer is" or "answer:", where they agree."""
+    if not any(hint in text for hint in _MARKER_HINTS):
+        return None
     final = [found.start() for found in _FINAL.finditer(text)]
     text = text[final[-1] :] if final else text
     marks = [marker.span() for marker in _MARKER.finditer(text)]
@@ -205,7 +220,7 @@ def _read_marked(text: str, read: Reader, end: re.Pattern[str]) -> Reading | Non
 
 def _read_conclusion(text: str, read: Reader) -> Reading:
     """Read all but the reasons that are given, where something is said besides them."""
-    kept = _REASON.sub(" ", text)
+    kept = _REASON.sub(" ", text) if "because" in text or "since" in text else text
     if kept != text and (reading := read(kept)).status == "ok":
         return reading
     return read(text)

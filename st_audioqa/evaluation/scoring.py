@@ -12,8 +12,8 @@ fewer than two scenes), `strict` (only responses that are the answer text itself
 `parse_rate` (percent of questions with a readable answer), `chance` (percent expected from
 uniform guessing among the options; for the mean average precision the mean share of positives)
 and `parts` (value and n per attribute). The cell of a mean average precision has also `f1` and
-`jaccard` (means over questions) and `classes` (names that are true somewhere; the mean is over
-these).
+`jaccard` (means over questions), `hallucinated` (percent of all named labels that are not true;
+None where none is named) and `classes` (names that are true somewhere; the mean is over these).
 """
 
 from __future__ import annotations

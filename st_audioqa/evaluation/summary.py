@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from st_audioqa.evaluation.columns import AVERAGE, COLUMNS, DETECTION, Column, Part
 from st_audioqa.evaluation.estimates import class_names, named_sets, places_of
-from st_audioqa.evaluation.metrics import accuracy, example_f1, example_jaccard
+from st_audioqa.evaluation.metrics import accuracy, example_f1, example_jaccard, hallucinated
 from st_audioqa.evaluation.result import Cell, Path, Row, bounds, percent
 from st_audioqa.evaluation.vocabulary import split_labels
 from st_audioqa.scene import Question
@@ -117,6 +117,7 @@ def _set_scores(asked: Sequence[Question], rows: Sequence[Row]) -> Cell:
     return {
         "f1": percent(float(example_f1(truths, named).mean())),
         "jaccard": percent(float(example_jaccard(truths, named).mean())),
+        "hallucinated": percent(hallucinated(truths, named)),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from st_audioqa.evaluation.columns import AVERAGE, COLUMNS, TYPE_TITLES
 
-__all__ = ["Style", "format_tables"]
+__all__ = ["Style", "format_comparison", "format_readings", "format_tables"]
 
 Style = Literal["plain", "markdown"]
 Path = tuple[str, ...]
@@ -59,10 +59,68 @@ def format_tables(
             rows.insert(
                 0, [CHANCE, *(_shown(_cell(first, path), "chance", False) for path in columns)]
             )
-        write = _markdown if style == "markdown" else _plain
         title = f"Table {table.removeprefix('table_')}, type {kind}: {TYPE_TITLES[kind]}"
-        blocks.append(write(title, header, rows))
+        blocks.append(_written(title, header, rows, style))
     return "\n".join(blocks)
+
+
+def format_readings(tables: Mapping[str, Any], *, style: Style = "plain") -> str:
+    """How the answers of one model were read: a row per column of the tables.
+
+    Lenient is the value of the tables, strict counts only responses that are the answer text
+    itself, and "read" is the percentage of questions with a readable answer.
+    """
+    keys = ("value", "strict", "parse_rate", "chance")
+    header = [("Column",), ("n",), ("lenient",), ("strict",), ("read",), ("chance",)]
+    rows = []
+    for column in COLUMNS:
+        cell = _cell(tables, column.path)
+        if cell.get("n"):
+            shown = (_shown(cell, key, False) for key in keys)
+            rows.append([_named(column.path), str(cell["n"]), *shown])
+    return _written("How the answers were read (percent)", header, rows, style)
+
+
+def format_comparison(
+    first: str,
+    second: str,
+    tables: Mapping[str, Mapping[str, Any]],
+    differences: Mapping[Path, Mapping[str, Any]],
+    *,
+    style: Style = "plain",
+) -> str:
+    """Two models side by side, with the paired interval of their difference.
+
+    Parameters
+    ----------
+    first, second : str
+        Names of the models.
+    tables : mapping of str to mapping
+        Name -> its `tables`.
+    differences : mapping
+        What `compare` gives.
+    """
+    header = [("Column",), (first,), (second,), ("difference",), ("95 % interval",), ("",)]
+    rows = []
+    for path, cell in differences.items():
+        low, high = cell["low"], cell["high"]
+        known = low is not None and high is not None
+        apart = "*" if known and (low > 0 or high < 0) else ""
+        values = [_shown(_cell(tables[name], path), "value", False) for name in (first, second)]
+        interval = f"[{low:+.1f}, {high:+.1f}]" if known else UNSCORED
+        rows.append([_named(path), *values, f"{cell['difference']:+.1f}", interval, apart])
+    title = f"{second} minus {first} (points; * where the interval leaves out zero)"
+    return _written(title, header, rows, style)
+
+
+def _named(path: Path) -> str:
+    return " ".join(path[1:])
+
+
+def _written(
+    title: str, header: Sequence[Path], rows: Sequence[Sequence[str]], style: Style
+) -> str:
+    return (_markdown if style == "markdown" else _plain)(title, header, rows)
 
 
 def _cell(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -157,7 +157,8 @@ def normalise(text: str) -> str:
     """
     if not text.isascii():
         text = _FRACTION.sub(lambda m: f"{m[1] or 0}{_FRACTIONS[m[2]]}", text)
-    text = _LEADING_POINT.sub("0.", text)
+    if "." in text:
+        text = _LEADING_POINT.sub("0.", text)
     if "+" in text:
         text = _PLUS.sub("plus ", text)
     if any(sign in text for sign in "'\u2019\u2032"):
@@ -231,6 +232,9 @@ class PhraseBook:
         self._reach: dict[str, int] = {}
         for folded in self._values:
             self._reach[folded[0]] = max(self._reach.get(folded[0], 1), len(folded))
+        self._single = {
+            folded[0]: value for folded, value in self._values.items() if len(folded) == 1
+        }
 
     def get(self, folded: tuple[str, ...]) -> str | None:
         """The value of a phrase that stands in the book exactly."""
@@ -239,7 +243,7 @@ class PhraseBook:
     def find(
         self,
         found: Sequence[str],
-        variants: Callable[[str], Iterable[str]] = lambda token: (token,),
+        variants: Callable[[str], Iterable[str]] | None = None,
     ) -> list[Mention]:
         """All mentions from left to right, the longest one first at every place.
 
@@ -247,12 +251,16 @@ class PhraseBook:
         ----------
         found : sequence of str
             Tokens to search.
-        variants : callable
+        variants : callable, optional
             Forms of a phrase's last token that count as the same.
         """
-        mentions, begin = [], 0
+        mentions, begin, reach = [], 0, self._reach
         while begin < len(found):
-            mention = self._longest_at(found, begin, variants)
+            mention = None
+            if found[begin] in reach:
+                mention = self._longest_at(found, begin, variants)
+            elif variants is not None:
+                mention = self._single_at(found, begin, variants)
             if mention is None:
                 begin += 1
             else:
@@ -261,13 +269,24 @@ class PhraseBook:
         return mentions
 
     def _longest_at(
-        self, found: Sequence[str], begin: int, variants: Callable[[str], Iterable[str]]
+        self,
+        found: Sequence[str],
+        begin: int,
+        variants: Callable[[str], Iterable[str]] | None,
     ) -> Mention | None:
-        reach = self._reach.get(found[begin], 1)
-        for end in range(min(begin + reach, len(found)), begin, -1):
-            head = tuple(found[begin : end - 1])
-            for last in variants(found[end - 1]):
+        for end in range(min(begin + self._reach[found[begin]], len(found)), begin, -1):
+            head, token = tuple(found[begin : end - 1]), found[end - 1]
+            for last in (token,) if variants is None else variants(token):
                 value = self._values.get((*head, last))
                 if value is not None:
                     return Mention(begin, end, value)
+        return None
+
+    def _single_at(
+        self, found: Sequence[str], begin: int, variants: Callable[[str], Iterable[str]]
+    ) -> Mention | None:
+        for form in variants(found[begin]):
+            value = self._single.get(form)
+            if value is not None:
+                return Mention(begin, begin + 1, value)
         return None
