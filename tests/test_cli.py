@@ -360,3 +360,30 @@ def test_a_corpus_of_another_format_is_one_sentence(capsys, corpus_dir, tmp_path
     assert_one_sentence(code, err)
     assert "format 1" in err
     assert "regenerate" in err
+
+
+def test_two_models_are_compared_in_pairs(capsys, corpus_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for model in ("chance", "oracle"):
+        options = ("--out", f"{model}.jsonl", "--prompt", "options")
+        assert run(capsys, "eval", "run", model, corpus_dir, *options)[0] == 0
+    files = ("chance.jsonl", "oracle.jsonl", corpus_dir)
+    code, said, _ = run(capsys, "eval", "compare", *files, "--resamples", 50, "--json", "c.json",
+                        "--markdown", "c.md")  # fmt: skip
+    assert code == 0
+    assert "oracle minus chance" in said
+    found = json.loads(Path("c.json").read_text())
+    assert found["models"] == ["chance", "oracle"]
+    cell = found["differences"]["table_4 / B / Semantic / mAP"]
+    assert cell["low"] <= cell["difference"] <= cell["high"]
+    assert Path("c.md").read_text().count("\n| ") > 5
+    assert run(capsys, "eval", "compare", *files, "--resamples", 50, "--json", "d.json")[0] == 0
+    assert Path("d.json").read_text() == Path("c.json").read_text()
+    run(capsys, "eval", "score", *files[1:], "--json", "r.json", "--resamples", 0)
+    assert json.loads(Path("r.json").read_text())["run"]["prompt"]["name"] == "options"
+    code, _, err = run(capsys, "eval", "run", "oracle", corpus_dir, "--out", "oracle.jsonl")
+    assert_one_sentence(code, err)
+    code, _, err = run(
+        capsys, "eval", "run", "oracle", corpus_dir, "--out", "x", "--prompt", "y"
+    )
+    assert_one_sentence(code, err)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, jaccard_score
+from sklearn.metrics import average_precision_score, f1_score, jaccard_score, precision_score
 
 from st_audioqa.errors import UserError
 from st_audioqa.evaluation.metrics import (
@@ -12,6 +12,7 @@ from st_audioqa.evaluation.metrics import (
     average_precision,
     example_f1,
     example_jaccard,
+    hallucinated,
     labelset_average_precision,
     macro,
 )
@@ -92,6 +93,15 @@ def test_set_metrics_equal_sklearn():
     assert example_f1([set()], [set()])[0] == example_jaccard([set()], [set()])[0] == 1.0
     with pytest.raises(UserError):
         example_f1([set()], [])
+
+
+def test_hallucinated_labels_are_the_complement_of_micro_precision():
+    random = np.random.default_rng(3)
+    truth, guess = random.random((40, 9)) < 0.4, random.random((40, 9)) < 0.4
+    truths, guesses = ([set(np.flatnonzero(row)) for row in rows] for rows in (truth, guess))
+    wanted = 1.0 - precision_score(truth, guess, average="micro")
+    assert hallucinated(truths, guesses) == pytest.approx(wanted)
+    assert np.isnan(hallucinated([{1}], [set()]))
 
 
 def test_accuracy():

@@ -2,7 +2,14 @@
 
 import json
 
-from st_audioqa.evaluation import format_tables, score
+from st_audioqa.evaluation import (
+    compare,
+    format_comparison,
+    format_readings,
+    format_tables,
+    score,
+)
+from st_audioqa.evaluation.columns import COLUMNS
 from st_audioqa.scene import Prediction
 from tests.test_evaluation_questions import VOCABULARY, make_questions
 
@@ -50,3 +57,26 @@ def test_unscored_columns_show_a_dash():
     row = format_tables({"m": few.tables}, chance=False).split("\n\n")[2].splitlines()[-1]
     assert row.split() == ["m", "-", "-", "-", "-"]
     assert format_tables({})
+
+
+def test_readings_stand_side_by_side():
+    lines = format_readings(ORACLE.tables).splitlines()
+    assert lines[1].split() == ["Column", "n", "lenient", "strict", "read", "chance"]
+    assert len(lines) == 3 + len(COLUMNS)
+    assert lines[3].split()[-4:-1] == ["100.0", "100.0", "100.0"]
+    wrapped = [Prediction(q.question_id, f"I think it is {q.answer}") for q in QUESTIONS]
+    found = score(QUESTIONS, wrapped, vocabulary=VOCABULARY, resamples=0)
+    yes_no = next(line for line in format_readings(found.tables).splitlines() if "Y/N" in line)
+    assert yes_no.split()[-4:] == ["100.0", "0.0", "100.0", "50.0"]
+
+
+def test_comparisons_mark_differences_that_leave_out_zero():
+    differences = compare(NOTHING, ORACLE)
+    tables = {"nothing": NOTHING.tables, "oracle": ORACLE.tables}
+    text = format_comparison("nothing", "oracle", tables, differences)
+    assert len(text.splitlines()) == 3 + len(differences)
+    row = next(line for line in text.splitlines() if "Y/N" in line)
+    assert row.split()[-6:] == ["0.0", "100.0", "+100.0", "[+100.0,", "+100.0]", "*"]
+    same = format_comparison("a", "b", {"a": ORACLE.tables, "b": ORACLE.tables},
+                             compare(ORACLE, ORACLE), style="markdown")  # fmt: skip
+    assert "| +0.0 | [+0.0, +0.0] |  |" in same

@@ -43,7 +43,7 @@ MAX_PHRASES = 50
 MAX_PHRASE_CHARS = 200
 BATCH = 64
 
-_BREAK = re.compile(r"[;,\n]|[.!?](?=\s|$)|\band\b|(?:^|\s)(?:-|\d{1,2}[.)])\s")
+_BREAK = re.compile(r"(?:^|\s)(?:-|\d{1,2}[.)])\s|[;,\n]|[.!?](?=\s|$)|\band\b")
 
 
 class TextEmbedder(Protocol):

@@ -43,6 +43,7 @@ from st_audioqa.evaluation.text import (
     fold,
     normalise,
     plurals,
+    says_something,
     tokens,
     unwrap,
 )
@@ -81,6 +82,9 @@ _LETTER = re.compile(
 )
 _LIST_ITEM = re.compile(r"\s*;\s*")
 _SHORTEST_ECHO = 8
+_LONGEST_OPTION = 200
+_LONGEST_LIST = 1000
+"""Characters of a response that may be an option, or a list of names, itself."""
 
 
 class ClosedQuestion(Protocol):
@@ -139,11 +143,11 @@ def read_answer(
     """
     if response is None:
         return Reading("missing")
-    exact = _exact(response, question, vocabulary) if len(response) < 1000 else None
+    exact = _exact(response, question, vocabulary)
     if exact is not None:
         return Reading("ok", exact, exact=True)
     text = normalise(unwrap(response))
-    if not fold(text):
+    if not says_something(text):
         return Reading("empty")
     text = _without_echo(text, question.text)
     read = functools.partial(_read_text, question=question, vocabulary=vocabulary)
@@ -162,8 +166,12 @@ def _exact(
     response: str, question: ClosedQuestion, vocabulary: Vocabulary
 ) -> str | tuple[str, ...] | None:
     if question.answer_kind == "events":
+        if len(response) > _LONGEST_LIST:
+            return None
         names = [vocabulary.exact.get(fold(part)) for part in _LIST_ITEM.split(response)]
         return None if None in names else tuple(sorted({name for name in names if name}))
+    if len(response) > _LONGEST_OPTION:
+        return None
     return _folded(question.options).get(fold(response))
 
 
@@ -182,7 +190,7 @@ def _without_echo(text: str, asked: str) -> str:
         kept = kept.replace(echo, " ")
     if "options" in kept or "choices" in kept or "possible answers" in kept:
         kept = _LISTED.sub("\n", kept)
-    return kept if kept == text or fold(kept) else text
+    return kept if kept == text or says_something(kept) else text
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -195,7 +203,7 @@ def _without_questions(text: str) -> str:
         return text
     sentences = _SENTENCE.findall(text)
     rest = " ".join(sentence for sentence in sentences if not sentence.endswith("?"))
-    return rest if fold(rest) else text
+    return rest if says_something(rest) else text
 
 
 def _read_marked(text: str, read: Reader, end: re.Pattern[str]) -> Reading | None:
@@ -230,23 +238,20 @@ def _read_alone(text: str, options: tuple[str, ...]) -> Reading | None:
     """A first or last part that is one option and nothing else, where no other part is one."""
     if not options:
         return None
-    parts = [part for part in (_Part(piece) for piece in _PART.split(text)) if part.folded]
+    parts = [part for part in _PART.split(text) if says_something(part)]
     known = _folded(options)
-    alone = {known[part.folded] for part in parts if part.folded in known}
+    folded = [fold(part) if len(part) <= _LONGEST_OPTION else () for part in parts]
+    alone = {known[part] for part in folded if part in known}
     if len(alone) != 1:
         return None
     (value,) = alone
-    if known.get(parts[-1].folded) == value:
+    if known.get(folded[-1]) == value:
         return Reading("ok", value)
-    later = {token for part in parts[1:] for token in part.folded}
-    if known.get(parts[0].folded) == value and later.isdisjoint(REPEALS | HEDGES | {"or"}):
-        return Reading("ok", value)
+    if known.get(folded[0]) == value:
+        later = {token for part in parts[1:] for token in tokens(part)}
+        if later.isdisjoint(REPEALS | HEDGES | {"or"}):
+            return Reading("ok", value)
     return None
-
-
-class _Part:
-    def __init__(self, text: str) -> None:
-        self.folded = fold(text) if len(text) < 200 else tuple(tokens(text))
 
 
 def _read_text(text: str, question: ClosedQuestion, vocabulary: Vocabulary) -> Reading:
@@ -255,7 +260,9 @@ def _read_text(text: str, question: ClosedQuestion, vocabulary: Vocabulary) -> R
         option = question.options[ord(letter[1]) - ord("a")]
         rest = text[letter.end() :]
         reading = (
-            _read_plain(rest, question, vocabulary) if fold(rest) else Reading("ok", option)
+            _read_plain(rest, question, vocabulary)
+            if says_something(rest)
+            else Reading("ok", option)
         )
         if reading.status == "ambiguous" and not reading.named:
             return Reading("ok", option)

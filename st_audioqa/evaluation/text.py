@@ -26,6 +26,7 @@ __all__ = [
     "inflections",
     "normalise",
     "plurals",
+    "says_something",
     "tokens",
     "unwrap",
 ]
@@ -63,6 +64,7 @@ _QUOTED = re.compile(r"(?<![\w])['\u2018](?=\w)")
 _LEADING_POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _PLUS = re.compile(r"\+(?=\s?\d)")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W_]+|[,;:./!?]")
+_SIGN = re.compile(r"[^\W_]")
 _TRANSLATION = str.maketrans(
     {
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
@@ -93,15 +95,18 @@ def unwrap(response: str) -> str:
     """
     text = _without_thinking(bounded(response, MAX_THOUGHT_CHARS))
     text = bounded(text, MAX_READ_CHARS)
-    text = _MODEL_TOKENS.sub(" ", text)
-    for pattern in (_ANSWER_TAG, _BOXED):
-        found = pattern.findall(text)
+    if "<" in text:
+        text = _MODEL_TOKENS.sub(" ", text)
+    for hint, pattern in (("<", _ANSWER_TAG), ("\\", _BOXED)):
+        found = pattern.findall(text) if hint in text else ()
         if found:
             text = found[-1]
     return _from_json(text)
 
 
 def _without_thinking(text: str) -> str:
+    if not any(sign in text for sign in "<[\u25c1"):
+        return text
     closing = _CLOSE.search(text)
     opening = _OPEN.search(text)
     if closing and not (opening and opening.start() < closing.start()):
@@ -166,6 +171,11 @@ def normalise(text: str) -> str:
         if not _QUOTED.search(text):
             text = _FEET.sub(r"\1 ft", text)
     return unicodedata.normalize("NFKC", text).translate(_TRANSLATION).casefold()
+
+
+def says_something(text: str) -> bool:
+    """Whether a text holds any letter or digit."""
+    return _SIGN.search(text) is not None
 
 
 def tokens(normalised: str) -> list[str]:
