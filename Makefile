@@ -36,7 +36,7 @@ check: $(DONE)
 $(DONE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[hub,meshes,plots,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[hub,meshes,models,plots,dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[soundspaces]' \
 	  || echo "The RLR engine cannot be built here; the built-in engine is used instead."
 	touch $@

@@ -35,6 +35,8 @@ class FeatureSpec:
     n_mels: int = 64
     low_hz: float = 50.0
     high_hz: float = 14_000.0
+    direct: bool = False
+    """Three more channels in the torch version (`FOAFrontend`): intensity of the direct sound."""
 
 
 def foa_features(

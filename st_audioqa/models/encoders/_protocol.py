@@ -1,0 +1,107 @@
+"""What every encoder is, whoever trains or scores it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from st_audioqa.models.frontend import FOAFrontend
+from st_audioqa.registry import Registry
+
+__all__ = ["ENCODERS", "Outputs", "SpatialEncoder", "Targets"]
+
+ENCODERS = Registry("encoder", "st_audioqa.models.encoders", "Encoder", "st_audioqa.encoders")
+
+Outputs = dict[str, Tensor]
+"""What an encoder says, by name; one that does not know something leaves it out.
+
+semantic [batch, classes] logits; doa [batch, 3] unit vector and distance [batch, 10] logits of
+0.5 m classes, of the whole clip; activity [batch, 40] logits, direction [batch, 40, 3] unit
+vectors and log_distance [batch, 40] of a lone source; query_activity, query_direction and
+query_log_distance [batch, queries, 40, ...] of the source of each class asked for."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is true of a batch of clips with at most two sources each."""
+
+    labels: Tensor
+    """[batch, classes] 0 or 1"""
+    present: Tensor
+    """[batch, sources] bool"""
+    source_class: Tensor
+    """[batch, sources] index of the class that names a source"""
+    activity: Tensor
+    """[batch, sources, 40] 0 or 1"""
+    direction: Tensor
+    """[batch, sources, 40, 3] unit vectors: x front, y left, z up"""
+    log_distance: Tensor
+    """[batch, sources, 40] natural logarithm of metres"""
+    moving: Tensor
+    """[batch, sources] bool"""
+    queries: Tensor
+    """[batch, queries] classes asked for"""
+    answers: Tensor
+    """[batch, queries] index of the source of that class, -1 where there is none"""
+    teacher: Tensor | None = None
+    """[batch, classes] semantic logits to be kept"""
+
+    def to(self, device: torch.device) -> Targets:
+        """The same on another device."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Targets(**{k: None if v is None else v.to(device) for k, v in values.items()})
+
+
+class SpatialEncoder(nn.Module, ABC):
+    """A model of FOA clips that the training loop and the evaluation can work with."""
+
+    kind: ClassVar[str]
+    """Its name in the registry."""
+    frontend: FOAFrontend
+    """From waveforms to features; not trained, not stored."""
+    labels: tuple[str, ...]
+    """Display names of the classes."""
+
+    @abstractmethod
+    def forward(
+        self,
+        features: Tensor,
+        queries: Tensor | None = None,
+        *,
+        dynamic: bool = True,
+        drop: tuple[float, float] = (0.0, 0.0),
+    ) -> Outputs:
+        """What the encoder says of features [shape=(batch, channels, frames, bands)].
+
+        Parameters
+        ----------
+        queries : Tensor [shape=(batch, queries)], optional
+            Classes whose trajectories are asked for.
+        dynamic : bool
+            Whether trajectories are wanted at all.
+        drop : (float, float)
+            Shares of patches in time and frequency to leave out, where the encoder can.
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Outputs, targets: Targets, weights: Mapping[str, float]) -> Outputs:
+        """Terms of the training loss that `weights` name, each already weighted."""
+
+    @abstractmethod
+    def config_dict(self) -> dict[str, Any]:
+        """What `from_config` makes the same encoder from (JSON values)."""
+
+    @classmethod
+    @abstractmethod
+    def preset_config(cls, name: str) -> dict[str, Any]:
+        """The configuration of a preset, without labels (JSON values)."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Mapping[str, Any]) -> SpatialEncoder:
+        """A new encoder, its weights drawn from torch's generator."""
