@@ -18,7 +18,7 @@ import click
 from tqdm import tqdm
 
 import st_audioqa
-from st_audioqa.errors import UserError
+from st_audioqa.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from st_audioqa.evaluation.predictions import PredictionFile
@@ -915,6 +915,86 @@ def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals
         _write(markdown_path, "\n".join([text, *(f"- {line}" for line in told), ""]))
     click.echo(format_tables(tables, intervals=intervals))
     click.echo("\n".join(told))
+
+
+@cli.group()
+def train() -> None:
+    """Train the reference models."""
+
+
+@train.command(name="encoder")
+@click.argument("recipe")
+@click.option("--stage", type=click.IntRange(1), required=True, help="Stage of the recipe.")
+@click.option("--data", type=_CORPUS, required=True, help="Corpus with audio.")
+@click.option("--out", type=_FOLDER, required=True, help="Gets a folder for each stage.")
+@click.option("--cache", type=_FOLDER, help="Feature cache; beside the corpus if left out.")
+@click.option("--init", "start", type=_FOLDER, help="Encoder to start from instead.")
+@click.option("--validation", help="Split to validate on; val, else test, if left out.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after these.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="bf16 is faster on GPUs and on CPUs with AVX-512 BF16.",
+)
+@click.option("--passes", type=click.IntRange(1), help="Clip passes instead of the recipe's.")
+@click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's.")
+@click.option("--device", help="A torch device; a GPU where there is one if left out.")
+@_workers
+def train_encoder_command(
+    recipe: str,
+    stage: int,
+    data: Path,
+    out: Path,
+    cache: Path | None,
+    start: Path | None,
+    validation: str | None,
+    minutes: float | None,
+    checkpoint_minutes: float,
+    precision: Any,
+    passes: int | None,
+    seed: int | None,
+    device: str | None,
+    workers: int,
+) -> None:
+    """Train one stage of the encoder in RECIPE; goes on where it was stopped.
+
+    Several GPUs: torchrun --nproc-per-node N -m st_audioqa.cli train encoder ...
+    """
+    try:
+        from st_audioqa.models.training import load_training_recipe, train_encoder
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingPackageError(error.name, "models", "Training") from error
+
+    run = train_encoder(
+        load_training_recipe(recipe).changed(stage, passes=passes, seed=seed),
+        stage,
+        data,
+        out,
+        cache=cache,
+        start=start,
+        validation=validation,
+        minutes=minutes,
+        checkpoint_minutes=checkpoint_minutes,
+        precision=precision,
+        workers=workers,
+        device=device,
+    )
+    if run.finished:
+        click.echo(f"Stage {stage} is finished after {run.steps} steps: {run.folder}")
+    else:
+        click.echo(
+            f"Stopped after {run.steps} of {run.total_steps} steps; the same command goes on."
+        )
 
 
 def _key_value(argument: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from scipy import fft, ndimage, signal
 
 from st_audioqa.conventions import N_BINS, SAMPLE_RATE, unit_vectors
 
-__all__ = ["bin_directions", "encode", "intensity_vectors", "rotate_yaw"]
+__all__ = ["bin_directions", "encode", "from_fuma", "intensity_vectors", "rotate_yaw"]
 
 Floats = NDArray[np.floating]
 
@@ -17,6 +17,12 @@ def encode(waveform: ArrayLike, azimuth_deg: float, elevation_deg: float) -> Flo
     """A plane wave from one direction [shape=(n,)] -> [shape=(4, n)], W equal to the waveform."""
     x, y, z = unit_vectors(azimuth_deg, elevation_deg)
     return np.multiply.outer(np.array([1.0, y, z, x]), np.asarray(waveform))
+
+
+def from_fuma(audio: NDArray[np.floating]) -> Floats:
+    """First-order audio in FuMa (W, X, Y, Z; W 3 dB down) as AmbiX [shape=(..., 4, n)]."""
+    w, x, y, z = np.moveaxis(audio, -2, 0)
+    return np.stack([w * audio.dtype.type(np.sqrt(2.0)), y, z, x], axis=-2)
 
 
 def rotate_yaw(audio: NDArray[np.floating], yaw_deg: float) -> Floats:

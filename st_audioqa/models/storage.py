@@ -39,7 +39,12 @@ def save_encoder(encoder: SpatialEncoder, folder: Path, *, half: bool = False) -
     }
     with whole(folder / _WEIGHTS) as partial:
         save_file(weights, str(partial), {"format": "pt"})
-    described = {"encoder": encoder.kind, "format": _FORMAT, "config": encoder.config_dict()}
+    described = {
+        "encoder": encoder.kind,
+        "format": _FORMAT,
+        "trained_stage": encoder.trained_stage,
+        "config": encoder.config_dict(),
+    }
     write_text(folder / _CONFIG, json.dumps(described, indent=1, sort_keys=True) + "\n")
 
 
@@ -57,6 +62,7 @@ def load_encoder(folder: str | Path) -> SpatialEncoder:
         described["config"]
     )
     load_weights(encoder, folder / _WEIGHTS)
+    encoder.trained_stage = int(described.get("trained_stage", 0))
     encoder.eval()
     return encoder
 

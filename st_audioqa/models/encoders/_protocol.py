@@ -5,13 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from st_audioqa.errors import UserError
 from st_audioqa.models.frontend import FOAFrontend
 from st_audioqa.registry import Registry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from st_audioqa.models.estimate import SceneEstimate
 
 __all__ = ["ENCODERS", "Outputs", "SpatialEncoder", "Targets"]
 
@@ -53,7 +61,7 @@ class Targets:
 
     def to(self, device: torch.device) -> Targets:
         """The same on another device."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         return Targets(**{k: None if v is None else v.to(device) for k, v in values.items()})
 
 
@@ -66,6 +74,9 @@ class SpatialEncoder(nn.Module, ABC):
     """From waveforms to features; not trained, not stored."""
     labels: tuple[str, ...]
     """Display names of the classes."""
+    trained_stage: int = 0
+    """The last stage that its weights went through: 3 and more know trajectories, 4 and more
+    those of the class that is asked for."""
 
     @abstractmethod
     def forward(
@@ -103,5 +114,43 @@ class SpatialEncoder(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Mapping[str, Any]) -> SpatialEncoder:
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         """A new encoder, its weights drawn from torch's generator."""
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The encoder of a folder, ready to predict; see `st_audioqa.models.storage`.
+
+        Raises
+        ------
+        UserError
+            The folder does not hold a whole encoder of this kind.
+        """
+        from st_audioqa.models.storage import load_encoder
+
+        encoder = load_encoder(folder)
+        if not isinstance(encoder, cls):
+            raise UserError(
+                f"{folder} holds the encoder {encoder.kind!r}: load it with "
+                "st_audioqa.models.load_encoder."
+            )
+        return encoder
+
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
+        """Writes `config.json` and `model.safetensors`, with `half` in 16 bits."""
+        from st_audioqa.models.storage import save_encoder
+
+        save_encoder(self, Path(folder), half=half)
+
+    def predict(
+        self,
+        audio: ArrayLike,
+        sample_rate: int,
+        *,
+        order: Literal["ambix", "fuma"] = "ambix",
+        **options: Any,
+    ) -> SceneEstimate:
+        """Labels and tracks of a recording; see `st_audioqa.models.estimate.estimate_scene`."""
+        from st_audioqa.models.estimate import estimate_scene
+
+        return estimate_scene(self, audio, sample_rate, order=order, **options)

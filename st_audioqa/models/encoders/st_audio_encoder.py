@@ -176,12 +176,10 @@ class TrajectoryDecoder(nn.Module):
         query = self.queries(asked)
         scale, shift = self.film(query)[:, :, None, None].chunk(2, dim=-1)
         grid = grid[:, None] * (1.0 + scale) + shift  # (batch, queries, 40, frequency, dim)
-        if self.config.pooling == "learned":
-            x = self.pool(grid.flatten(3))
-        else:
-            x = grid.mean(dim=3)
+        learned = self.config.pooling == "learned"
+        x = self.pool(grid.flatten(3)) if learned else grid.mean(dim=3)
         x = x + self.positions + query[:, :, None]
-        physical = 0.0
+        physical: Tensor | float = 0.0
         if self.config.masked_intensity:
             vectors = self.mask(grid, features)  # (batch, queries, 40, vectors, 3)
             length = vectors.norm(dim=-1, keepdim=True)

@@ -48,7 +48,9 @@ class BatchPlan:
         teacher: NDArray[np.float32] | None = None,
     ) -> None:
         self.clips, self.stage, self.seed, self.teacher = clips, stage, seed, teacher
-        shares = {c: share for c, share in stage.shares.items() if len(clips.rows([c]))}
+        shares: dict[str, float] = {
+            c: share for c, share in stage.shares.items() if len(clips.rows([c]))
+        }
         total = sum(shares.values())
         self.rows_of = {c: clips.rows([c]) for c in shares}
         self.shares = {c: share / total for c, share in shares.items()}

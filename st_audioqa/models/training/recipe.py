@@ -98,6 +98,17 @@ class TrainingRecipe(_Section):
     stage: dict[str, StageRecipe]
     """Stages by number; each starts from the weights of the one before."""
 
+    def changed(
+        self, stage: int, *, passes: int | None = None, seed: int | None = None
+    ) -> TrainingRecipe:
+        """The same with another seed, or with another length of one stage."""
+        recipe = self if seed is None else self.model_copy(update={"seed": seed})
+        chosen = recipe.stage.get(str(stage))
+        if passes is None or chosen is None:
+            return recipe
+        longer = chosen.model_copy(update={"clip_passes": passes})
+        return recipe.model_copy(update={"stage": {**recipe.stage, str(stage): longer}})
+
 
 def bundled_training_recipes() -> list[str]:
     """Names of the recipes that come with the package."""

@@ -20,7 +20,6 @@ from st_audioqa.corpus.manifest import MANIFEST
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.errors import UserError
 from st_audioqa.files import file_sha256, whole, write_text
-from st_audioqa.models.config import preset
 from st_audioqa.models.encoders import ENCODERS, SpatialEncoder
 from st_audioqa.models.storage import load_encoder, save_encoder
 from st_audioqa.models.training.batches import BatchPlan
@@ -153,6 +152,7 @@ def train_encoder(
             world=world,
             quiet=quiet,
         )
+        encoder.trained_stage = stage
         if rank == 0 and result.finished:
             save_encoder(encoder, folder)
     return StageRun(folder, result.finished, result.step, settings.steps, result.metrics)

@@ -1,0 +1,1 @@
+"""Recipes of trainings that come with the package."""
