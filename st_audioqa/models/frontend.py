@@ -12,10 +12,12 @@ import json
 from dataclasses import asdict
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.models.features import FeatureSpec, mel_filters
 
 __all__ = ["FOAFrontend"]
@@ -68,11 +70,11 @@ class FOAFrontend(nn.Module):
                 self.spec.low_hz,
                 self.spec.high_hz,
             )
-            frequency = torch.fft.rfftfreq(_DIRECT_FFT, 1.0 / 32_000)
-            inside = (frequency >= _DIRECT_HZ[0]) & (frequency <= _DIRECT_HZ[1])
-            constant("direct_filters", torch.as_tensor(mel_filters(fine))[inside])
+            frequency = np.fft.rfftfreq(_DIRECT_FFT, 1.0 / SAMPLE_RATE)
+            first, last = np.searchsorted(frequency, _DIRECT_HZ)
+            self._inside = slice(int(first), int(last) + 1)
+            constant("direct_filters", torch.as_tensor(mel_filters(fine)[self._inside]))
             constant("direct_window", torch.hann_window(_DIRECT_FFT, dtype=torch.float64))
-            self._inside = slice(int(inside.nonzero()[0]), int(inside.nonzero()[-1]) + 1)
 
     @property
     def n_channels(self) -> int:

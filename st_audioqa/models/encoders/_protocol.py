@@ -61,8 +61,11 @@ class Targets:
 
     def to(self, device: torch.device) -> Targets:
         """The same on another device."""
-        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Targets(**{k: None if v is None else v.to(device) for k, v in values.items()})
+        moved: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            moved[each.name] = None if value is None else value.to(device)
+        return Targets(**moved)
 
 
 class SpatialEncoder(nn.Module, ABC):

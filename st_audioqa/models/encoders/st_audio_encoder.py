@@ -61,7 +61,7 @@ class Encoder(SpatialEncoder):
         self.patch = nn.Conv2d(channels, config.dim, rest, rest)
         self.globals = nn.Parameter(torch.randn(3, config.dim) * 0.02)
         self.positions = nn.Parameter(sincos_grid(*config.grid, config.dim).flatten(0, 1))
-        rates = torch.linspace(0, config.drop_path, config.depth).tolist()
+        rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
         self.blocks = nn.ModuleList(Block(config.dim, config.heads, rate) for rate in rates)
         self.norms = nn.ModuleList(nn.LayerNorm(config.dim, eps=1e-6) for _ in range(3))
         self.semantic = nn.Linear(config.dim, len(config.labels))
