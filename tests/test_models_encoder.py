@@ -226,7 +226,12 @@ def test_other_rates_and_lengths_become_ten_seconds_at_32_khz():
 @pytest.mark.parametrize(
     ("audio", "rate", "order", "says"),
     [
-        (np.ones((2, 100)), 32_000, "ambix", "shape .4, samples. is wanted, got shape .2, 100."),
+        (
+            np.ones((2, 100)),
+            32_000,
+            "ambix",
+            "shape .4, samples. is wanted, got shape .2, 100.",
+        ),
         (np.ones((100, 4)), 32_000, "ambix", "transposed"),
         (np.ones(100), 32_000, "ambix", "got shape"),
         (np.ones((4, 100)), 32_000, "wxyz", "'ambix' or 'fuma'"),

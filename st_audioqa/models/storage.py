@@ -81,8 +81,9 @@ def load_weights(encoder: nn.Module, path: Path) -> None:
             "`save_pretrained` or `st-audioqa train encoder` wrote."
         )
     with path.open("rb") as file:
-        head = file.read(4)
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+        head = file.read(9)
+    # Safetensors begin with the length of their header in eight bytes, of any value, and "{".
+    if head[8:] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80"):
         raise UserError(
             f"{path} is a pickle, which could run any code and is not read: wanted safetensors; "
             "convert it where you trust it."

@@ -28,6 +28,8 @@ from st_audioqa.models.losses import encoder_losses
 
 __all__ = ["Encoder"]
 
+_KERNEL = 9
+"""Bins over which intensity vectors are averaged."""
 _MEAN_DB, _SPREAD_DB = -50.0, 20.0
 
 
@@ -160,7 +162,6 @@ class TrajectoryDecoder(nn.Module):
         if config.masked_intensity:
             self.mask = MaskedIntensity(config)
             self.intensity = nn.Linear(self.mask.n_vectors * 4, dim)
-            self.trust = nn.Parameter(torch.ones(self.mask.n_vectors))
         self.blocks = nn.ModuleList(
             Block(dim, config.heads) for _ in range(config.temporal_depth)
         )
@@ -181,10 +182,9 @@ class TrajectoryDecoder(nn.Module):
         x = x + self.positions + query[:, :, None]
         physical: Tensor | float = 0.0
         if self.config.masked_intensity:
-            vectors = self.mask(grid, features)  # (batch, queries, 40, vectors, 3)
-            length = vectors.norm(dim=-1, keepdim=True)
+            vectors, physical = self.mask(grid, features)
+            length = (vectors.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
             x = x + self.intensity(torch.cat([vectors, length], dim=-1).flatten(-2))
-            physical = (vectors * self.trust[:, None]).sum(dim=-2)
         x = x.flatten(0, 1)
         for block in self.blocks:
             x = block(x)
@@ -209,36 +209,70 @@ class MaskedIntensity(nn.Module):
     """Intensity vectors of a bin, averaged under a mask that is learned from its patches.
 
     Physics gives the direction where one source dominates and its direct sound is heard; the
-    mask says where that is. Each vector has at most unit length.
+    mask says where that is. Direct sound is sparse, and so it is also averaged over neighbouring
+    bins, by a learned kernel that begins as a triangle of nine bins. Every vector is shorter
+    than one.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.n_vectors = 2 if config.features.direct else 1
+        self.n_kinds = 2 if config.features.direct else 1
         self.n_frames = config.frames // N_BINS
         self.n_bands = config.features.n_mels // config.grid[1]
         cells = self.n_frames * self.n_bands
-        self.gates = nn.Linear(config.dim, self.n_vectors * cells)
+        self.gates = nn.Linear(config.dim, self.n_kinds * cells)
+        kernel = 1.0 - (torch.arange(_KERNEL) - _KERNEL // 2).abs() / (_KERNEL // 2 + 1)
+        self.kernel = nn.Parameter((kernel / kernel.sum()).repeat(self.n_kinds, 1))
+        self.trust = nn.Parameter(torch.tensor([0.0, 2.0] if self.n_kinds == 2 else [1.0]))
 
-    def forward(self, grid: Tensor, features: Tensor) -> Tensor:
-        """[shape=(batch, queries, 40, n_vectors, 3)]."""
-        shape = (self.n_vectors, self.n_frames, self.n_bands)
-        gates = torch.sigmoid(self.gates(grid)).unflatten(-1, shape)
-        # (batch, queries, bins, bands of patches, vectors, frames, bands) to vectors first
-        gates = gates.permute(0, 4, 2, 1, 5, 3, 6).flatten(4)  # (b, v, bins, queries, cells)
-        vectors = features[:, 4 : 4 + 3 * self.n_vectors]
-        vectors = vectors.unflatten(1, (self.n_vectors, 3)).unflatten(
-            3, (N_BINS, self.n_frames)
+    @property
+    def n_vectors(self) -> int:
+        """Vectors that it gives per bin."""
+        return 2 * self.n_kinds
+
+    def forward(self, grid: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of every bin, and the direction that they suggest together.
+
+        Returns
+        -------
+        vectors : Tensor [shape=(batch, queries, 40, n_vectors, 3)]
+        suggestion : Tensor [shape=(batch, queries, 40, 3)]
+            Long where there is much evidence.
+        """
+        kinds = self.n_kinds
+        gates = torch.sigmoid(self.gates(grid))
+        gates = gates.unflatten(-1, (kinds, self.n_frames, self.n_bands))
+        # (batch, queries, bins, patches, kinds, frames, bands) -> cells of a bin last
+        gates = gates.permute(0, 4, 2, 1, 5, 3, 6).flatten(
+            4
+        )  # (b, kinds, bins, queries, cells)
+        vectors = features[:, 4 : 4 + 3 * kinds].unflatten(1, (kinds, 3))
+        if kinds == 2:  # much evidence counts more than its share
+            direct = vectors[:, 1:]
+            strength = direct.square().sum(dim=2, keepdim=True).sqrt()
+            vectors = torch.cat([vectors[:, :1], direct * strength], dim=1)
+        vectors = vectors.unflatten(3, (N_BINS, self.n_frames))
+        vectors = vectors.permute(0, 1, 3, 4, 5, 2).flatten(3, 4)  # (b, kinds, bins, cells, 3)
+        total = gates.sum(dim=-1, keepdim=True).float().clamp_min(1e-6)
+        mean = ((gates @ vectors).float() / total).permute(
+            0, 3, 1, 4, 2
+        )  # (b, q, kinds, 3, 40)
+        smooth = functional.conv1d(
+            mean.flatten(0, 1).transpose(1, 2).flatten(0, 1),
+            self.kernel[:, None].float(),
+            padding=_KERNEL // 2,
+            groups=kinds,
         )
-        vectors = vectors.permute(0, 1, 3, 4, 5, 2).flatten(3, 4)  # (b, v, bins, cells, 3)
-        mean = (gates @ vectors) / gates.sum(dim=-1, keepdim=True).clamp_min(1e-6)
-        mean = mean.permute(0, 3, 2, 1, 4)
-        if self.n_vectors == 1:
-            return mean
-        # direct sound is sparse, so that its mean is short; most of its length is confidence
-        direct = mean[..., 1, :]
-        direct = direct / (direct.norm(dim=-1, keepdim=True) + 0.05)
-        return torch.stack([mean[..., 0, :], direct], dim=-2)
+        smooth = smooth.unflatten(0, (-1, 3)).transpose(1, 2).unflatten(0, mean.shape[:2])
+        both = torch.cat([_short(mean), _short(smooth)], dim=2).permute(0, 1, 4, 2, 3)
+        suggestion = (both[..., kinds:, :] * self.trust[:, None]).sum(dim=-2)
+        return both, suggestion
+
+
+def _short(vectors: Tensor) -> Tensor:
+    """v / (|v| + 0.02) over axis 3, in which x, y and z are."""
+    length = (vectors.square().sum(dim=3, keepdim=True) + 1e-12).sqrt()
+    return vectors / (length + 0.02)
 
 
 def _to_bins(grid: Tensor) -> Tensor:
