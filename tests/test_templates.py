@@ -472,6 +472,19 @@ def test_what_a_question_names_does_not_tell_its_answer(asked):
     assert len(uneven) <= 0.15 * len(groups), uneven
 
 
+def test_no_wording_tells_the_answer_to_what_is_asked_in_it(asked):
+    """Relations in the same words have as many yes as no, within one."""
+    groups = defaultdict(Counter)
+    for question, _ in asked:
+        if question.family in ("movement_conditioned_relation", "temporal_relation_change"):
+            word = first_word(question.question.lower(), WORDS[question.attribute])
+            kind = (question.split, question.template_id, question.anchor)
+            key = (*kind, question.configuration, question.paraphrase_id, word)
+            groups[key][question.answer] += 1
+    assert len(groups) > 50
+    assert max(abs(counts["yes"] - counts["no"]) for counts in groups.values()) <= 1
+
+
 def spoken_value(text):
     words = "counterclockwise|clockwise|higher|lower|closer|farther|upward|downward"
     places = "front-left|front-right|back-left|back-right|to the left|to the right|in front|"

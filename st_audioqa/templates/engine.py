@@ -263,11 +263,16 @@ def _named_clearly(asked: Asked, facts: Facts) -> Asked:
 
 
 def _paraphrases(asked: Asked, n_wordings: int, rng: np.random.Generator) -> Ints:
-    """A wording for each question, dealt evenly within every answer so that none tells it."""
-    chance = rng.permutation(len(asked))
-    order = np.lexsort((chance, asked.role))
-    offset = int(rng.integers(n_wordings))
-    _, start, count = np.unique(asked.role[order], return_index=True, return_counts=True)
+    """A wording for each question, dealt evenly within every answer and value: none tells it.
+
+    Where there are fewer questions than wordings, each value begins with another wording, and all
+    answers of a value with the same.
+    """
+    value, chance = asked.column("value"), rng.permutation(len(asked))
+    group = asked.role * len(asked.values) + value
+    order = np.lexsort((chance, group))
+    offset = rng.integers(n_wordings, size=len(asked.values))[value[order]]
+    _, start, count = np.unique(group[order], return_index=True, return_counts=True)
     wording = np.empty(len(asked), dtype=np.int64)
     wording[order] = (np.arange(len(asked)) - np.repeat(start, count) + offset) % n_wordings
     return wording
