@@ -59,7 +59,7 @@ def test_vocabulary_imports_vocabulary_alone():
     [
         ("renderers", ("rooms",)),
         ("templates", ("recipes",)),
-        ("evaluation", ("events",)),
+        ("evaluation", ("dcase", "events")),
         ("baselines", ("evaluation", "events", "templates")),
         ("models", ("corpus", "events", "execution")),
         ("validity", ("evaluation",)),
@@ -67,6 +67,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("events", ()),
         ("recipes", ()),
         ("corpus", ("recipes",)),
+        ("dcase", ("corpus", "events")),
         ("execution", ()),
     ],
 )
