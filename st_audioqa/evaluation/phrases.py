@@ -325,6 +325,7 @@ ELLIPSES: Mapping[str, str] = {
         (
             *("it does", "it is", "it did", "they do", "they are", "there is", "there are"),
             *("i do", "it can", "i can", "it was", "they did", "that is so"),
+            *("think so", "believe so", "of course", "most certainly"),
         ),
         "yes",
     ),
@@ -333,6 +334,9 @@ ELLIPSES: Mapping[str, str] = {
             *("it doesnt", "it isnt", "it didnt", "they dont", "they arent", "there isnt"),
             *("does not", "is not", "did not", "do not", "are not", "i dont", "there arent"),
             *("i cant", "can not", "it cant", "it cannot", "was not", "it wasnt"),
+            *("definitely not", "absolutely not", "certainly not", "probably not"),
+            *("of course not", "think not", "dont think so", "not think so"),
+            *("dont believe so", "not believe so"),
         ),
         "no",
     ),

@@ -20,6 +20,7 @@ from st_audioqa.evaluation.vocabulary import Vocabulary
 __all__ = ["sources"]
 
 _GROUPS = frozenset(("both", "neither"))
+_DENIALS = frozenset(("not", "never", "isnt", "doesnt", "didnt", "wasnt", "cannot", "cant"))
 _SMALL = frozenset(["and", "the", "a", "an", "sound", "sounds", "source", "sources", "of"])
 
 
@@ -44,7 +45,18 @@ def sources(found: list[str], options: tuple[str, ...], vocabulary: Vocabulary) 
     rest = {token for i, token in enumerate(found) if i not in covered} - SEPARATORS
     if len({mention.value for mention in named}) == 2 and "and" in rest and rest <= _SMALL:
         return {"both"}
-    return {mention.value for mention in standing(named, found)}
+    begins = {mention.begin for mention in named}
+    return {m.value for m in standing(named, found) if not _denied(m, begins, found)}
+
+
+def _denied(mention: Mention, begins: set[int], found: list[str]) -> bool:
+    """Whether it is said of the source that it does not ("the bark does not move")."""
+    for i in range(mention.end, min(mention.end + 3, len(found))):
+        if found[i] in SEPARATORS:
+            return False
+        if found[i] in _DENIALS:
+            return begins.isdisjoint(range(i + 1, i + 4))
+    return False
 
 
 def _free_parts(

@@ -35,6 +35,7 @@ from st_audioqa.evaluation.vocabulary import Vocabulary
 __all__ = ["yes_no"]
 
 _ASKS_PRESENCE = re.compile(r"\b(?:present|heard|hear|contain|among|audible|occurs?|there)\b")
+_NO_IDIOMS = frozenset(("doubt", "problem", "worries", "question", "other", "wonder"))
 _COMPARES = re.compile(r"\b(?:than|from|more|larger|wider|compared)\b")
 
 
@@ -56,6 +57,8 @@ def yes_no(found: list[str], asked: str, vocabulary: Vocabulary) -> set[str]:
         bare = clause
         while bare and bare[0] in FILLERS:
             bare = bare[1:]
+        if bare[1:2] and bare[0] == "no" and bare[1] in _NO_IDIOMS:
+            continue
         if bare and bare[0] in INTERJECTIONS and (i == 0 or len(bare) == 1):
             interjections.add(INTERJECTIONS[bare[0]])
             interjections |= _opposed(bare)
@@ -63,9 +66,8 @@ def yes_no(found: list[str], asked: str, vocabulary: Vocabulary) -> set[str]:
         return interjections
     stated = {mention.value for clause in clauses for mention in _verdicts().find(clause)}
     for clause in clauses:
-        for size in (2, 3):
-            value = ELLIPSES.get(" ".join(clause[-size:]))
-            stated |= {value} if value else set()
+        ends = [ELLIPSES.get(" ".join(clause[-size:])) for size in (3, 2)]
+        stated |= {value for value in ends if value and value == next(filter(None, ends))}
     return stated or _presence(clauses, normalise(asked), vocabulary)
 
 
