@@ -113,13 +113,10 @@ def _begin(
 ) -> Any:
     """The work of a recipe, begun or taken up again."""
     from st_audioqa.pipeline.generate import plan_corpus
-    from st_audioqa.pipeline.tools import open_tools
 
     if folder is None:
         raise click.UsageError("Missing option '--out'.")
-    resolved = _resolved(recipe, **chosen)
-    open_tools(resolved)
-    return plan_corpus(resolved, folder, with_audio=not questions_only)
+    return plan_corpus(_resolved(recipe, **chosen), folder, with_audio=not questions_only)
 
 
 def _resolved(

@@ -141,7 +141,7 @@ def _metres(a: torch.Tensor, b: torch.Tensor) -> Floats:
 def _track(group: str, angle: Floats, metres: Floats, active: Floats) -> dict[str, float]:
     sounding: NDArray[np.bool_] = np.asarray(active > 0)
     any_bin = sounding.any(axis=1)
-    within = ((angle <= 20.0) | ~sounding).all(axis=1)
+    within = np.asarray(((angle <= 20.0) | ~sounding).all(axis=1))
     return {
         f"{group}/track_doa_mae_deg": float(angle[sounding].mean()),
         f"{group}/track_acc20": float(within[any_bin].mean()),
