@@ -25,7 +25,7 @@ _IMPERIAL = frozenset(["ft", "foot", "feet", "inch", "inches", "yd", "yds", "yar
 _ROUNDING = 0.1
 _UNIT = "|".join(sorted(_METRES, key=len, reverse=True))
 _OTHER_UNIT = r"s|sec|secs|seconds?|ms|minutes?|min|hz|khz|db|degrees?|deg|°|%|percent|th|st|nd"
-_ANY_UNIT = rf"(?:{_UNIT}|{_OTHER_UNIT})(?![a-z]|\s?/|\sper\b)"
+_ANY_UNIT = rf"(?:{_UNIT}|{_OTHER_UNIT})(?![a-z]|\s?/\s?[a-z]|\sper\b)"
 _NUMBER = r"\d+(?:\.\d+)?"
 _MEASURE = re.compile(
     rf"(?P<not>\b(?:not|isnt)\s+(?:at\s+|in\s+|about\s+)?)?(?P<label>\b(?:option|choice|source"
