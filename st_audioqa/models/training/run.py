@@ -102,7 +102,7 @@ def train_encoder(
             f"The recipe {recipe.name} has no stage {stage}: it has {', '.join(recipe.stage)}."
         )
     corpus = Corpus(data)
-    validation = validation or ("val" if "val" in corpus.splits else "test")
+    validation = validation or ("validation" if "validation" in corpus.splits else "test")
     folder = out / f"stage-{stage}"
     with _processes() as (rank, world):
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
