@@ -9,7 +9,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -607,6 +607,10 @@ _table = click.option(
 @click.option(
     "--prompt", default="bare", show_default=True, help="Wording: bare, options or reasoning."
 )
+@click.option(
+    "--audio-control",
+    help="Give it w-only or shuffled-channels instead of the sound field.",
+)
 def eval_run(
     model: str,
     folder: Path,
@@ -617,43 +621,24 @@ def eval_run(
     batch_size: int,
     arguments: tuple[str, ...],
     prompt: str,
+    audio_control: str | None,
 ) -> None:
     """Ask MODEL (a name, or module:Class) all questions of a split of the corpus in FOLDER."""
-    from st_audioqa.corpus.manifest import MANIFEST
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.decoding import describe_audio
-    from st_audioqa.evaluation import RunContext, load_model, prompt_preset, run
-    from st_audioqa.files import file_sha256
+    from st_audioqa.pipeline.asking import Asked, ask_model
 
-    preset = prompt_preset(prompt)
-    corpus = Corpus(folder)
-    asked = corpus.questions(split, table)
-    # Training questions are only asked in usual words.
-    trained = {"robustness": "qa", "extended_robustness": "extended"}.get(table, table)
-    context = RunContext(
-        questions=lambda name: (
-            corpus.questions(name, trained if name == "train" else table)
-            if name in corpus.splits
-            else []
-        ),
-        scene=corpus.scene,
-        split=split,
-        seed=seed,
-        arguments=dict(_key_value(argument) for argument in arguments),
+    asked = Asked(
+        model,
+        split,
+        table,
+        dict(_key_value(argument) for argument in arguments),
+        prompt,
+        audio_control or "",
+        seed,
+        batch_size,
     )
-    asking = load_model(model, context)
-    if asking.spec.audio != "none":
-        _refuse_silent(corpus, f"the model {model!r}")
-    report = run(
-        asking,
-        asked,
-        corpus.audio,
-        out,
-        split=split,
-        manifest_sha256=file_sha256(folder / MANIFEST),
-        preset=preset,
-        batch_size=batch_size,
-    )
+    report = ask_model(Corpus(folder), asked, out)
     kept = f", {report.skipped} were answered already" if report.skipped else ""
     click.echo(f"The model was given {describe_audio(report.audio)}.")
     click.echo(f"{report.asked} questions asked, {report.failed} failed{kept}: {out}")
@@ -664,6 +649,49 @@ def eval_run(
         raise UserError(
             f"The model {model!r} failed at every question: mend it, and ask again."
         )
+
+
+@evaluate.command(name="controls")
+@click.argument("folder", type=_CORPUS)
+@_split
+@_table
+@click.option("--out", type=_FOLDER, required=True, help="Folder of predictions; resumed.")
+@click.option("--model", help="Also this model, as it is, with W only, and shuffled.")
+@click.option(
+    "--model-arg", "arguments", multiple=True, metavar="KEY=VALUE", help="For the model."
+)
+@click.option("--resamples", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--markdown", "markdown_path", type=_FILE, help="Write the tables here.")
+def eval_controls(
+    folder: Path,
+    split: str,
+    table: str,
+    out: Path,
+    model: str | None,
+    arguments: tuple[str, ...],
+    resamples: int,
+    markdown_path: Path | None,
+) -> None:
+    """Ask and score all controls of the corpus in FOLDER: what bounds every column."""
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.evaluation import format_tables
+    from st_audioqa.pipeline.asking import CONTROLS, Asked, run_controls
+
+    controls = [replace(each, split=split, table=table) for each in CONTROLS]
+    given = dict(_key_value(argument) for argument in arguments)
+    if model is not None:
+        controls += [
+            Asked(model, split, table, given, audio_control=control)
+            for control in ("", "w-only", "shuffled-channels")
+        ]
+    results, left_out = run_controls(Corpus(folder), controls, out, resamples)
+    tables = {name: result.tables for name, result in results.items()}
+    if markdown_path is not None:
+        _write(markdown_path, format_tables(tables, style="markdown", intervals=True))
+    click.echo(format_tables(tables))
+    for name, why in left_out.items():
+        click.echo(f"{name} is left out: {why}")
+    click.echo(f"Predictions lie in {out}.")
 
 
 @evaluate.command(name="score")

@@ -60,7 +60,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("renderers", ("rooms",)),
         ("templates", ("recipes",)),
         ("evaluation", ("dcase", "events")),
-        ("baselines", ("evaluation", "events", "templates")),
+        ("baselines", ("evaluation", "events", "templates", "validity")),
         ("models", ("corpus", "events", "execution")),
         ("validity", ("evaluation",)),
         ("rooms", ("recipes",)),

@@ -56,7 +56,7 @@ class Model:
         return [self._answer(request) for request in batch]
 
     def _answer(self, request: Request) -> str | None:
-        query = understand(request.prompt.text)
+        query = understand(request.prompt.bare)
         if query is None or query.rule == "detection":
             return None
         scene_id = request.prompt.scene_id

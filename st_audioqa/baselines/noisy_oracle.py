@@ -63,7 +63,7 @@ class Model:
         scene_id = request.prompt.scene_id
         if self._last[0] != scene_id:
             self._last = scene_id, self._hear(self._context.scene(scene_id))
-        query = understand(request.prompt.text)
+        query = understand(request.prompt.bare)
         return None if query is None else answer_from_tracks(query, self._last[1])
 
     def _hear(self, scene: Scene) -> list[HeardSource]:

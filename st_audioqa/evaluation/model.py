@@ -91,6 +91,13 @@ class Prompt:
     """What the model is told: the question as a prompt preset words it."""
     options: tuple[str, ...]
     answer_kind: str
+    question: str = ""
+    """The question alone, where `text` says more; for models that know all questions by rule."""
+
+    @property
+    def bare(self) -> str:
+        """The question alone."""
+        return self.question or self.text
 
 
 def prompt_of(question: Question, preset: PromptPreset = PRESETS["bare"]) -> Prompt:
@@ -101,6 +108,7 @@ def prompt_of(question: Question, preset: PromptPreset = PRESETS["bare"]) -> Pro
         preset.render(question.question, question.options),
         question.options,
         question.answer_kind,
+        question.question,
     )
 
 
