@@ -24,6 +24,7 @@ from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
 from st_audioqa.events import activity
 from st_audioqa.pipeline.generate import ask_again
+from st_audioqa.pipeline.places import with_places
 from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.pipeline.verify import Report, _check_directions, verify
 
@@ -560,7 +561,9 @@ def test_licences_and_names_are_carried_into_rows_and_card(own_corpus):
 
 def test_a_row_of_a_recording_is_enough_to_make_its_waveform_again(own_corpus):
     corpus = Corpus(own_corpus)
-    library = open_tools(corpus.manifest.recipe).library
+    # The corpus does not say where the recordings lie: its owner does.
+    recipe = with_places(corpus.manifest.recipe, [str(own_corpus.parent)], None)
+    library = open_tools(recipe).library
     for scene in corpus.scenes("test"):
         for source in scene.sources:
             assert source.event.repeated

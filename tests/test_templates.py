@@ -686,7 +686,8 @@ def test_no_more_questions_than_wanted_and_answers_stay_even(planned):
     had, have = (Counter(each.type for each in questions) for questions in (free, asked))
     assert have["C"] == had["C"] < 10_000
     for type_ in "AB":
-        assert have[type_] == wanted[type_] < had[type_]
+        # One is left where only groups of even answers have room.
+        assert wanted[type_] - 1 <= have[type_] <= wanted[type_] < had[type_]
     groups = defaultdict(Counter)
     for question in asked:
         if question.answer_kind == "yes_no":

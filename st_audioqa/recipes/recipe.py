@@ -42,6 +42,7 @@ __all__ = [
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Range = Annotated[tuple[Finite, Finite], Field(strict=False)]  # TOML has lists
+Names = Annotated[tuple[str, ...], Field(strict=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -124,7 +125,7 @@ class PlacementRecipe(_Section):
     speed_m_s: Range = (0.2, 2.0)
     min_line_of_sight: float = Field(1.0, ge=0, le=1)
     """Least share of bins in which nothing stands between source and listener."""
-    motions: tuple[str, ...] = Field(("linear",), min_length=1)
+    motions: Names = Field(("linear",), min_length=1)
     """Kinds of motion that moving sources have, equally often (`pipeline.motions`)."""
 
     opt_in: ClassVar[tuple[str, ...]] = ("motions",)
@@ -203,10 +204,10 @@ class QuestionsRecipe(_Section):
     """Azimuth is asked about only where the source is not nearly overhead or underfoot."""
     min_active_bins: int = Field(2, ge=1, le=4)
     """Bins of an anchor window in which a source must sound to be asked about there."""
-    unasked: tuple[str, ...] = ()
+    unasked: Names = ()
     """What is not asked about: attributes ("distance"), or one attribute of one answer rule
     ("change/elevation"). For recordings whose annotations leave something open."""
-    sets: tuple[Literal["paper", "extended"], ...] = ("paper",)
+    sets: Annotated[tuple[Literal["paper", "extended"], ...], Field(strict=False)] = ("paper",)
     """Which families are asked: "extended" ones (docs/extended.md) fill a table of their own."""
     most: dict[str, dict[Literal["A", "B", "C", "E"], Count]] = {}
     """Most questions per split and type; kinds share them evenly. As many as can be asked with
