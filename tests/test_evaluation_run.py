@@ -92,7 +92,8 @@ def test_no_audio_is_loaded_where_none_is_wanted(tmp_path):
 
 def test_prompts_hold_no_answer():
     prompt = prompt_of(QUESTIONS[0])
-    assert set(vars(prompt)) == {"question_id", "scene_id", "text", "options", "answer_kind"}
+    public = {"question_id", "scene_id", "text", "options", "answer_kind", "question"}
+    assert set(vars(prompt)) == public
 
 
 def test_failing_items_do_not_end_the_run(tmp_path):
