@@ -8,7 +8,7 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -490,6 +490,55 @@ def _export_wav(
     bar = partial(tqdm, desc="export", unit=" scenes", dynamic_ncols=True)
     written = export_audio(corpus, out, decoder, splits, bar)
     click.echo(f"{written} files written to {out}: {describe_audio(decoder.describe())}.")
+
+
+@cli.command()
+@click.argument("folder", type=_CORPUS)
+@click.option(
+    "--predictions", type=_FILE, multiple=True, help="Show these answers; may be repeated."
+)
+@click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
+@click.option(
+    "--rooms", type=_CORPUS, help="Where the meshes or buildings lie, to draw such rooms."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0: any."
+)
+@click.option("--export", "out", type=_FOLDER, help="Write the page as files instead.")
+@click.option(
+    "--scenes", type=click.IntRange(1), default=20, show_default=True, help="Of an export."
+)
+def view(
+    folder: Path,
+    predictions: tuple[Path, ...],
+    splits: tuple[str, ...],
+    rooms: Path | None,
+    port: int,
+    out: Path | None,
+    scenes: int,
+) -> None:
+    """Look through the corpus in FOLDER in a web browser.
+
+    Serves a page to this machine alone until it is stopped, or writes it with some scenes to a
+    folder (--export) that any web server can serve.
+    """
+    from st_audioqa.pipeline.view import open_site
+    from st_audioqa.viewer import choose, export, open_server
+
+    site = open_site(folder, predictions, splits, rooms)
+    if out is not None:
+        site.show(choose(site.entries, scenes))
+        size = export(site, out, partial(tqdm, desc="export", unit=" scenes"))
+        click.echo(
+            f"{len(site.entries)} scenes written to {out} ({size / 1e6:.1f} MB); look at them "
+            f"with `python -m http.server --bind 127.0.0.1 --directory {out}`."
+        )
+        return
+    with open_server(site, port) as server:
+        where = f"http://127.0.0.1:{server.server_address[1]}/"
+        click.echo(f"{len(site.entries)} scenes at {where} (end with Ctrl-C)")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @cli.group(name="import")

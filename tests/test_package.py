@@ -67,6 +67,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("events", ()),
         ("recipes", ()),
         ("corpus", ("recipes",)),
+        ("viewer", ("corpus",)),
         ("dcase", ("corpus", "events")),
         ("execution", ()),
     ],
@@ -147,6 +148,7 @@ def test_the_wheel_has_one_top_level_name_and_every_file(tmp_path):
     shipped = {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and path.suffix in (".py", ".toml", ".csv", ".typed")
+        if path.is_file()
+        and path.suffix in (".py", ".toml", ".csv", ".typed", ".html", ".css", ".js", ".svg")
     }
     assert shipped <= set(names)
