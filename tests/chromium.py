@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE_S = 60
 PROGRAM = next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -76,6 +78,8 @@ class Chromium:
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            if not select.select([self._in], [], [], PATIENCE_S)[0]:
+                raise TimeoutError(f"the browser has said nothing for {PATIENCE_S} s")
             piece = os.read(self._in, 1 << 20)
             if not piece:
                 raise RuntimeError("the browser has ended")
@@ -101,7 +105,7 @@ class Chromium:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 15.0) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE_S) -> None:
         """Waits until some JavaScript is true."""
         end = time.monotonic() + seconds
         while not self.run(f"!!({condition})"):
