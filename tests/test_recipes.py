@@ -62,6 +62,9 @@ def test_reuse_is_one_number_or_one_per_split():
         {"splits": {"test": {"S": 1.0}}},
         {"placement": {"distance_m": ["0.3", 4]}},
         {"rooms": {"scenes_per_room": "4"}},
+        {"placement": {"motions": [1]}},
+        {"questions": {"sets": "extended"}},
+        {"questions": {"unasked": [2]}},
     ],
 )
 def test_values_of_another_type_are_refused(changes):
