@@ -87,7 +87,8 @@ def test_the_same_generator_gives_the_same_paths(furnished, drawn_paths):
 def test_each_kind_moves_as_its_name_says(drawn_paths):
     even = speeds(drawn_paths["arc"].positions)
     assert (even.max(axis=1) < 1.02 * even.min(axis=1)).all()
-    offset = drawn_paths["arc"].positions - drawn_paths["arc"].positions[:, :1]
+    flat = drawn_paths["arc"].positions[..., [0, 2]]  # as seen from above
+    offset = flat - flat[:, :1]
     chord = offset[:, -1:] / np.linalg.norm(offset[:, -1:], axis=-1, keepdims=True)
     aside = np.linalg.norm(offset - (offset * chord).sum(-1, keepdims=True) * chord, axis=-1)
     level = np.linalg.norm(offset[:, -1, [0, 2]], axis=-1)
