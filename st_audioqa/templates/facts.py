@@ -29,6 +29,7 @@ from st_audioqa.conventions import (
     distance_bin,
     elevation_class,
     sector,
+    unit_vectors,
     wrap_deg,
 )
 from st_audioqa.recipes import QuestionsRecipe
@@ -42,6 +43,7 @@ Ints = NDArray[np.int64]
 Small = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
+_HEARD_SPAN_M, _HEARD_SPAN_DEG = 0.5, 20.0
 _CHUNK = 4096
 """Scenes looked at together: few enough for the processor's cache and for memory."""
 
@@ -65,6 +67,9 @@ class Facts:
     """By anchor [shape=(n, m)]: it sounds in enough bins of the window."""
     audible_at_all: Bools
     """[shape=(n, m)] it sounds in at least two windows, or in a tenth of all bins"""
+    movement_told: Bools
+    """[shape=(n, m)] it stays, or two of the places where it is heard lie 0.5 m or 20 degrees
+    apart: what sounds for a moment cannot be heard to move"""
     mean_distance_m: Floats
     """[shape=(n, m)]"""
     places: Mapping[tuple[str, str], Small]
@@ -164,6 +169,8 @@ def _facts(
         moving=table.moving[part],
         audible=audible,
         audible_at_all=sounds & ((windows >= 2) | (activity.mean(axis=2) >= 0.1)),
+        movement_told=~table.moving[part]
+        | _heard_to_move(azimuth, elevation, distance, activity),
         mean_distance_m=distance.mean(axis=2),
         places=_places(azimuth, elevation, distance, clear, audible, guards),
         change={name: np.where(ends, each, np.nan) for name, each in changes.items()},
@@ -234,8 +241,31 @@ def _change_sign(
         large &= rise_m * sign >= guards.elevation_agrees_m
     if attribute == "azimuth":
         heard = heard & azimuth_clear
-    found = np.where(np.abs(change) <= least / 4, 0, np.where(large, sign, UNCLEAR))
+    none = np.abs(change) <= least / 4
+    if attribute == "elevation":
+        none &= np.abs(rise_m) <= guards.elevation_agrees_m
+    found = np.where(none, 0, np.where(large, sign, UNCLEAR))
     return np.where(heard, found, UNCLEAR).astype(np.int8)
+
+
+def _heard_to_move(
+    azimuth: Floats, elevation: Floats, distance: Floats, activity: Bools
+) -> Bools:
+    """Whether places where a source sounds lie far enough apart [shape=(n, m)]."""
+    direction = unit_vectors(azimuth, elevation)
+    chord = 2.0 * np.sin(np.radians(_HEARD_SPAN_DEG) / 2.0)
+    far = _span(direction * distance[..., None], activity) >= _HEARD_SPAN_M
+    return np.asarray(far | (_span(direction, activity) >= chord))
+
+
+def _span(points: Floats, activity: Bools) -> Floats:
+    """From the active point that is farthest from the first one to that farthest from it."""
+    at = activity.argmax(axis=2)
+    for _ in range(2):
+        from_ = np.take_along_axis(points, at[..., None, None], axis=2)
+        apart = np.where(activity, np.linalg.norm(points - from_, axis=-1), 0.0)
+        at = apart.argmax(axis=2)
+    return np.asarray(apart.max(axis=2))
 
 
 def _goes_one_way(swept: Floats, change: Floats, guards: QuestionsRecipe) -> Bools:

@@ -58,6 +58,32 @@ def reach(
         more = min(most - int(has.sum()), int(full[i] - has[i]))
         if more >= n_roles[i]:
             has[i] = draw(int(i), int(has[i] + more))
+    _trade(most - int(has.sum()), has, full, n_roles, draw)
+
+
+def _trade(
+    missing: int, has: Ints, full: Ints, n_roles: Ints, draw: Callable[[int, int], int]
+) -> None:
+    """Gives one group a round of answers more than is missing, and takes the rest from another.
+
+    So an odd number is reached too where all groups with room have two answers or more.
+    """
+    if missing <= 0:
+        return
+    for i in np.lexsort((-full, n_roles)):
+        over = int(n_roles[i]) - missing
+        if over <= 0 or full[i] - has[i] < n_roles[i]:
+            continue
+        for k in np.lexsort((-has, n_roles)):
+            if k == i or over % n_roles[k] or has[k] <= over:
+                continue
+            before = int(has[i]), int(has[k])
+            has[i] = draw(int(i), before[0] + int(n_roles[i]))
+            has[k] = draw(int(k), before[1] - over)
+            if has[i] + has[k] == sum(before) + missing:
+                return
+            has[i], has[k] = draw(int(i), before[0]), draw(int(k), before[1])
+            break
 
 
 def _dealt(kinds: Sequence[Sequence[int]], can: Ints, most: int) -> Ints:

@@ -123,7 +123,7 @@ def motion(facts: Facts, attribute: str, anchor: str) -> Asked:
     Equally often near, at middle distance and far, and where one source of the scene moves and
     the other stays: the case tells the answer of all others, but not of these.
     """
-    scene, source = np.nonzero(facts.audible_at_all)
+    scene, source = np.nonzero(facts.audible_at_all & facts.movement_told)
     reach = np.digitize(facts.mean_distance_m[scene, source], [_NEAR_M, _FAR_M])
     count = facts.moving.sum(axis=1)
     mixed = ((count > 0) & (count < facts.sounds.sum(axis=1)))[scene]
@@ -164,7 +164,8 @@ def grounding_change(facts: Facts, attribute: str, anchor: str) -> Asked:
 def grounding_motion(facts: Facts, attribute: str, anchor: str) -> Asked:
     """Which of two sources moves, or stays?"""
     value = np.where(facts.moving[:, :2], 0, 1).astype(np.int64)
-    return _which(_pairs(facts.audible_at_all[:, :2]), value, MOTION)
+    told = facts.audible_at_all & facts.movement_told
+    return _which(_pairs(told[:, :2]), value, MOTION)
 
 
 def temporal_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
@@ -195,7 +196,8 @@ def movement_relation(facts: Facts, attribute: str, anchor: str) -> Asked:
     one_moves = facts.moving.sum(axis=1) == 1
     rows = []
     for moving, facing in ((0, 1), (1, -1)):
-        scene = np.flatnonzero((relation != UNCLEAR) & one_moves & facts.moving[:, moving])
+        told = facts.moving[:, moving] & facts.movement_told[:, moving]
+        scene = np.flatnonzero((relation != UNCLEAR) & one_moves & told)
         for wanted in (-1, 1):
             holds = relation[scene] * facing == wanted
             rows.append(_compare(scene, (moving, 1 - moving), attribute, wanted, holds))
