@@ -18,11 +18,13 @@ import click
 from tqdm import tqdm
 
 import st_audioqa
+from st_audioqa.commands.report import report
 from st_audioqa.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
+    from st_audioqa.corpus.reader import Corpus
     from st_audioqa.evaluation.predictions import PredictionFile
-    from st_audioqa.evaluation.result import Row
+    from st_audioqa.evaluation.result import Result, Row
     from st_audioqa.scene import Question
 
 __all__ = ["cli", "main"]
@@ -796,6 +798,7 @@ def eval_score(
         content["audio"] = audio
         content["table"] = table
         content["run"] = None if found.header is None else asdict(found.header)
+        content |= _details(corpus, split, asked, result)
         if secondary:
             content["secondary"] = secondary
         _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
@@ -833,6 +836,18 @@ def _answers_to(predictions: Path, split: str, manifest_sha256: str) -> Predicti
                     f"({wanted[:16]}): give the {what} it was made with."
                 )
     return found
+
+
+def _details(
+    corpus: Corpus, split: str, asked: Sequence[Question], result: Result
+) -> dict[str, Any]:
+    """Breakdowns of a result by the conditions of the scenes."""
+    from st_audioqa.evaluation.breakdown import details_of
+    from st_audioqa.evaluation.conditions import Conditions
+    from st_audioqa.pipeline.reverberation import t60_of_scenes
+
+    scenes = {scene.scene_id: scene for scene in corpus.scenes(split)}
+    return details_of(result, asked, Conditions(scenes, t60_of_scenes(corpus, split)))
 
 
 def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
@@ -948,47 +963,7 @@ def eval_tracks(
     click.echo(tracks_text(name, scores))
 
 
-@evaluate.command(name="report")
-@click.argument("results", nargs=-1, required=True, type=_FILE)
-@click.option("--markdown", "markdown_path", type=_FILE, help="Also write as Markdown.")
-@click.option("--intervals/--no-intervals", default=False, help="Show 95 % intervals.")
-def eval_report(results: tuple[Path, ...], markdown_path: Path | None, intervals: bool) -> None:
-    """Put the RESULTS of several models (result.json) into one table."""
-    from st_audioqa.decoding import describe_audio
-    from st_audioqa.evaluation import format_tables
-
-    tables: dict[str, Any] = {}
-    asked: dict[str, Path] = {}
-    given: dict[str, Any] = {}
-    for path in results:
-        try:
-            result = json.loads(path.read_text("utf-8"))
-            name, questions = str(result["model"]), str(result["questions_sha256"])
-            found = dict(result["tables"])
-            if not {"table_4", "table_5"} <= found.keys():
-                raise ValueError("it has no tables")
-            format_tables({name: found}, intervals=True)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(
-                f"{path} is no result: wanted what `st-audioqa eval score --json` writes."
-            ) from error
-        asked.setdefault(questions, path)
-        name = name if name not in tables else f"{name} ({path})"
-        tables[name] = found
-        audio = result.get("audio")
-        given[name] = audio if isinstance(audio, dict) else None
-    if len(asked) > 1:
-        first, other = list(asked.values())[:2]
-        raise UserError(
-            f"{first} and {other} are about different questions: results in one table must "
-            "come from the same split of the same corpus."
-        )
-    told = [f"{name} was given {describe_audio(audio)}." for name, audio in given.items()]
-    if markdown_path is not None:
-        text = format_tables(tables, style="markdown", intervals=True)
-        _write(markdown_path, "\n".join([text, *(f"- {line}" for line in told), ""]))
-    click.echo(format_tables(tables, intervals=intervals))
-    click.echo("\n".join(told))
+evaluate.add_command(report)
 
 
 @cli.group()

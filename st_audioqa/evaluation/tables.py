@@ -1,4 +1,4 @@
-"""Results as the paper's tables, in plain text or Markdown.
+"""Results as the paper's tables, in plain text, Markdown or LaTeX.
 
 The functions take the `tables` of a `Result`, or of its JSON text, so that results can be shown
 without scoring again.
@@ -6,14 +6,21 @@ without scoring again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
+from st_audioqa.evaluation.blocks import Block, Style
 from st_audioqa.evaluation.columns import AVERAGE, COLUMNS, TYPE_TITLES
 
-__all__ = ["Style", "format_comparison", "format_readings", "format_tables"]
+__all__ = [
+    "UNSCORED",
+    "Style",
+    "format_comparison",
+    "format_readings",
+    "format_tables",
+    "shown",
+]
 
-Style = Literal["plain", "markdown"]
 Path = tuple[str, ...]
 
 UNSCORED = "-"
@@ -33,7 +40,8 @@ def format_tables(
     ----------
     results : mapping of str to mapping
         Name of a model -> its `tables`.
-    style : {"plain", "markdown"}
+    style : {"plain", "markdown", "latex"}
+        LaTeX puts both types of Table 4 side by side, as the paper does.
     intervals : bool
         Whether the 95 % interval stands behind each value.
     chance : bool
@@ -44,24 +52,32 @@ def format_tables(
     str
         One block per table and type, ended by a newline; percent, "-" where nothing was scored.
     """
-    paths: dict[tuple[str, str], list[Path]] = {}
+    paths: dict[tuple[str, ...], list[Path]] = {}
     for path in [*(column.path for column in COLUMNS), AVERAGE]:
-        paths.setdefault((path[0], path[1]), []).append(path)
+        paths.setdefault(path[:1] if style == "latex" else path[:2], []).append(path)
     blocks = []
-    for (table, kind), columns in paths.items():
-        header = [("Model",), *(path[2:] for path in columns)]
+    for key, columns in paths.items():
+        title = f"Table {key[0].removeprefix('table_')}"
+        if len(key) > 1:
+            title = f"{title}, type {key[1]}: {TYPE_TITLES[key[1]]}"
+            header = [("Model",), *(path[2:] for path in columns)]
+        else:
+            header = [("Model",), *(_with_type(path) for path in columns)]
         rows = [
-            [name, *(_shown(_cell(tables, path), "value", intervals) for path in columns)]
+            [name, *(shown(_cell(tables, path), intervals=intervals) for path in columns)]
             for name, tables in results.items()
         ]
         if chance and results:
             first = next(iter(results.values()))
-            rows.insert(
-                0, [CHANCE, *(_shown(_cell(first, path), "chance", False) for path in columns)]
-            )
-        title = f"Table {table.removeprefix('table_')}, type {kind}: {TYPE_TITLES[kind]}"
-        blocks.append(_written(title, header, rows, style))
+            rows.insert(0, [CHANCE, *(shown(_cell(first, path), "chance") for path in columns)])
+        blocks.append(Block(title, header, rows).text(style))
     return "\n".join(blocks)
+
+
+def _with_type(path: Path) -> Path:
+    """Type, group and name of a column; three levels, so that the types stand in one line."""
+    rest = path[2:] if len(path) == 4 else ("", *path[2:])
+    return (f"{path[1]}: {TYPE_TITLES[path[1]]}", *rest)
 
 
 def format_readings(tables: Mapping[str, Any], *, style: Style = "plain") -> str:
@@ -76,9 +92,9 @@ def format_readings(tables: Mapping[str, Any], *, style: Style = "plain") -> str
     for column in COLUMNS:
         cell = _cell(tables, column.path)
         if cell.get("n"):
-            shown = (_shown(cell, key, False) for key in keys)
-            rows.append([_named(column.path), str(cell["n"]), *shown])
-    return _written("How the answers were read (percent)", header, rows, style)
+            values = (shown(cell, key) for key in keys)
+            rows.append([_named(column.path), str(cell["n"]), *values])
+    return Block("How the answers were read (percent)", header, rows).text(style)
 
 
 def format_comparison(
@@ -106,21 +122,15 @@ def format_comparison(
         low, high = cell["low"], cell["high"]
         known = low is not None and high is not None
         apart = "*" if known and (low > 0 or high < 0) else ""
-        values = [_shown(_cell(tables[name], path), "value", False) for name in (first, second)]
+        values = [shown(_cell(tables[name], path)) for name in (first, second)]
         interval = f"[{low:+.1f}, {high:+.1f}]" if known else UNSCORED
         rows.append([_named(path), *values, f"{cell['difference']:+.1f}", interval, apart])
     title = f"{second} minus {first} (points; * where the interval leaves out zero)"
-    return _written(title, header, rows, style)
+    return Block(title, header, rows).text(style)
 
 
 def _named(path: Path) -> str:
     return " ".join(path[1:])
-
-
-def _written(
-    title: str, header: Sequence[Path], rows: Sequence[Sequence[str]], style: Style
-) -> str:
-    return (_markdown if style == "markdown" else _plain)(title, header, rows)
 
 
 def _cell(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
@@ -130,7 +140,8 @@ def _cell(tables: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return dict(found)
 
 
-def _shown(cell: Mapping[str, Any], key: str, intervals: bool) -> str:
+def shown(cell: Mapping[str, Any], key: str = "value", *, intervals: bool = False) -> str:
+    """A value of a cell, with its interval if wanted; "-" where there is none."""
     value = cell.get(key)
     if value is None:
         return UNSCORED
@@ -138,30 +149,3 @@ def _shown(cell: Mapping[str, Any], key: str, intervals: bool) -> str:
     if intervals and low is not None and high is not None:
         return f"{value:.1f} [{low:.1f}, {high:.1f}]"
     return f"{value:.1f}"
-
-
-def _plain(title: str, header: Sequence[Path], rows: Sequence[Sequence[str]]) -> str:
-    """Groups stand in a line above the names."""
-    groups = ["" if len(heading) == 1 else heading[0] for heading in header]
-    names = [heading[-1] for heading in header]
-    heads = [groups, names] if any(groups) else [names]
-    widths = [max(map(len, column)) for column in zip(*heads, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    lines = (_aligned(cells, widths) for cells in (*heads, rule, *rows))
-    return "\n".join([title, *lines]) + "\n"
-
-
-def _aligned(cells: Iterable[str], widths: Iterable[int]) -> str:
-    padded = [
-        cell.rjust(width) if i else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(padded).rstrip()
-
-
-def _markdown(title: str, header: Sequence[Path], rows: Sequence[Sequence[str]]) -> str:
-    names = [" ".join(heading) for heading in header]
-    rule = ["---", *["---:"] * (len(names) - 1)]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [f"| {' | '.join(cells)} |" for cells in (names, rule, *escaped)]
-    return "\n".join([f"**{title}**", "", *lines]) + "\n"

@@ -1,0 +1,1 @@
+"""Groups of the command line, one file each; `st_audioqa.cli` registers them."""
