@@ -18,6 +18,7 @@ import click
 from tqdm import tqdm
 
 import st_audioqa
+from st_audioqa.commands.leaderboard import leaderboard, submit
 from st_audioqa.commands.report import report
 from st_audioqa.errors import MissingPackageError, UserError
 
@@ -964,6 +965,8 @@ def eval_tracks(
 
 
 evaluate.add_command(report)
+cli.add_command(submit)
+cli.add_command(leaderboard)
 
 
 @cli.group()

@@ -70,6 +70,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("viewer", ("corpus",)),
         ("dcase", ("corpus", "events")),
         ("execution", ()),
+        ("leaderboard", ("corpus", "evaluation")),
     ],
 )
 def test_areas_know_vocabulary_and_little_else(area, others):
