@@ -842,13 +842,17 @@ def _answers_to(predictions: Path, split: str, manifest_sha256: str) -> Predicti
 def _details(
     corpus: Corpus, split: str, asked: Sequence[Question], result: Result
 ) -> dict[str, Any]:
-    """Breakdowns of a result by the conditions of the scenes."""
+    """Breakdowns of a result by the conditions of the scenes, where these are at hand."""
     from st_audioqa.evaluation.breakdown import details_of
     from st_audioqa.evaluation.conditions import Conditions
     from st_audioqa.pipeline.reverberation import t60_of_scenes
 
-    scenes = {scene.scene_id: scene for scene in corpus.scenes(split)}
-    return details_of(result, asked, Conditions(scenes, t60_of_scenes(corpus, split)))
+    try:
+        scenes = {scene.scene_id: scene for scene in corpus.scenes(split)}
+    except UserError:  # tracks can be held back; configuration and anchor need none
+        scenes = {}
+    t60_s = t60_of_scenes(corpus.manifest.recipe, scenes.values())
+    return details_of(result, asked, Conditions(scenes, t60_s))
 
 
 def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:

@@ -118,8 +118,8 @@ def test_levels_hold_their_lower_edge(factor):
 
 def test_reverberation_is_that_of_the_formula(corpus_dir):
     corpus = Corpus(corpus_dir)
-    times = t60_of_scenes(corpus, "test")
     scenes = {scene.scene_id: scene for scene in corpus.scenes("test")}
+    times = t60_of_scenes(corpus.manifest.recipe, scenes.values())
     assert times.keys() == scenes.keys()
     room = PROVIDERS.get("procedural")(shapes=["shoebox"], furniture=[0, 0]).build(
         scenes[next(iter(times))].room

@@ -27,8 +27,6 @@ from st_audioqa.scene import Question
 __all__ = ["UNREAD", "break_down", "details_of", "distance_errors", "sector_confusion"]
 
 Floats = NDArray[np.floating]
-Entry = tuple[int, int, float]
-"""Place of a scene, of a cell, and what is added there."""
 
 UNREAD = "not read"
 DEGREES_PER_SECTOR = 360.0 / len(SECTORS)
@@ -87,26 +85,31 @@ def break_down(
                 places.setdefault((factor, name, *kind), []).append(i)
     keys = sorted(places, key=_in_order)
     scenes = _numbered(question.scene_id for question in questions)
-    entries: list[Entry] = []
-    for c, key in enumerate(keys):
-        for i in places[key]:
-            s = scenes[questions[i].scene_id]
-            entries += [(s, 2 * c, 1.0), (s, 2 * c + 1, float(rows[i].correct))]
-    shares = _ratios(entries, len(scenes), len(keys), resamples, seed)
+    scene = np.array([scenes[question.scene_id] for question in questions])
+    correct = np.array([row.correct for row in rows], dtype=np.float64)
+    read = np.array([row.status == "ok" for row in rows], dtype=np.float64)
+    options = np.array([len(question.options) for question in questions], dtype=np.float64)
+    chance = np.divide(1.0, options, out=np.zeros_like(options), where=options > 0)
+    here = [np.array(places[key]) for key in keys]
+    shares = _means(
+        [scene[each] for each in here],
+        [correct[each] for each in here],
+        len(scenes),
+        resamples,
+        seed,
+    )
     found = []
-    for key, values in zip(keys, shares, strict=True):
-        here = places[key]
-        n_scenes = len({questions[i].scene_id for i in here})
-        options = [len(questions[i].options) for i in here]
+    for key, each, values in zip(keys, here, shares, strict=True):
+        n_scenes = len(np.unique(scene[each]))
         found.append(
             {
                 **dict(zip(("factor", "level", "type", "family"), key, strict=True)),
-                "n": len(here),
+                "n": len(each),
                 "scenes": n_scenes,
                 "value": percent(float(values[0])),
                 **bounds(values[1:], n_scenes),
-                "parse_rate": percent(sum(rows[i].status == "ok" for i in here) / len(here)),
-                "chance": percent(sum(1.0 / n for n in options if n) / len(here)),
+                "parse_rate": percent(float(read[each].mean())),
+                "chance": percent(float(chance[each].mean())),
             }
         )
     return found
@@ -125,16 +128,29 @@ def _numbered(names: Iterable[str]) -> dict[str, int]:
     return {name: i for i, name in enumerate(sorted(set(names)))}
 
 
-def _ratios(
-    entries: Sequence[Entry], n_scenes: int, n_cells: int, resamples: int, seed: int
+def _means(
+    scenes: Sequence[NDArray[Any]],
+    values: Sequence[NDArray[Any]],
+    n_scenes: int,
+    resamples: int,
+    seed: int,
 ) -> Floats:
-    """Odd sums over even ones, plain and resampled [shape=(n_cells, 1 + resamples)]."""
-    row, column, value = np.array(entries, dtype=np.float64).reshape(-1, 3).T
-    places = (row.astype(np.int64), column.astype(np.int64))
-    sums = sparse.coo_array((value, places), shape=(n_scenes, 2 * n_cells)).tocsr()
-    drawn = resampled_sums(sums, resamples, seed)
+    """Mean of each cell's values, plain and resampled by scene [shape=(n_cells, 1 + resamples)].
+
+    Parameters
+    ----------
+    scenes, values : sequence of array [shape=(n_values,)]
+        Per cell the scene of each value, and the values.
+    """
+    n_cells = len(scenes)
+    cell = np.repeat(np.arange(n_cells), [len(each) for each in scenes])
+    row = np.concatenate([np.zeros(0, dtype=np.int64), *scenes]).astype(np.int64)
+    value = np.concatenate([np.zeros(0), *values])
+    blocks = (sparse.coo_array((each, (row, cell)), shape=(n_scenes, n_cells))
+              for each in (np.ones(len(value)), value))  # fmt: skip
+    drawn = resampled_sums(sparse.hstack(list(blocks), format="csr"), resamples, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((drawn[:, 1::2] / drawn[:, 0::2]).T)
+        return np.asarray((drawn[:, n_cells:] / drawn[:, :n_cells]).T)
 
 
 def sector_confusion(questions: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
@@ -178,18 +194,20 @@ def distance_errors(
     order = FACTORS["distance"].levels
     keys = sorted(places, key=lambda key: (key[0] != "sector", order.index(key[1])))
     scenes = _numbered(question.scene_id for question in questions)
-    entries: list[Entry] = []
-    read: list[set[int]] = []
-    for c, key in enumerate(keys):
-        errors = {i: _error(questions[i], rows[i]) for i in places[key]}
-        read.append({i for i, error in errors.items() if not math.isnan(error)})
-        for i in sorted(read[-1]):
-            s = scenes[questions[i].scene_id]
-            entries += [(s, 2 * c, 1.0), (s, 2 * c + 1, errors[i])]
-    means = _ratios(entries, len(scenes), len(keys), resamples, seed)
+    errors = [
+        {
+            i: error
+            for i in places[key]
+            if not math.isnan(error := _error(questions[i], rows[i]))
+        }
+        for key in keys
+    ]
+    where = [np.array([scenes[questions[i].scene_id] for i in each]) for each in errors]
+    sizes = [np.array(list(each.values())) for each in errors]
+    means = _means(where, sizes, len(scenes), resamples, seed)
     found = []
-    for key, here, values in zip(keys, read, means, strict=True):
-        enough = len({questions[i].scene_id for i in here}) > 1
+    for key, here, values in zip(keys, where, means, strict=True):
+        enough = len(np.unique(here)) > 1
         low, high = (interval(values[1:]) if enough else None) or (math.nan, math.nan)
         cells = {"value": float(values[0]), "low": low, "high": high}
         found.append(

@@ -21,7 +21,7 @@ separation     mean angle on the sphere between the first two sources that are a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,8 @@ from st_audioqa.conventions import (
 from st_audioqa.scene import Question, Scene, SourceTrack
 
 __all__ = ["FACTORS", "Conditions", "Factor"]
+
+Floats = NDArray[np.floating]
 
 STILL = "still"
 WHOLE = "whole scene"
@@ -105,6 +107,7 @@ class Conditions:
         self._scenes = scenes or {}
         self._t60_s = t60_s or {}
         self._known: dict[tuple[str, str, tuple[int, ...]], dict[str, str]] = {}
+        self._angles: dict[tuple[str, int, int], Floats] = {}
 
     def of(self, question: Question) -> dict[str, str]:
         """Name of a factor -> level."""
@@ -120,38 +123,45 @@ class Conditions:
             return levels
         key = (question.scene_id, question.anchor, question.targets)
         if key not in self._known:
-            self._known[key] = _of_sources(scene, question)
+            self._known[key] = _of_sources(scene, question, self._angles)
         return levels | self._known[key]
 
 
-def _of_sources(scene: Scene, question: Question) -> dict[str, str]:
-    bins = list(ANCHORS.get(question.anchor, range(N_BINS)))
+_ANY = np.ones(N_BINS, dtype=bool)
+_BINS = {name: np.isin(np.arange(N_BINS), bins) for name, bins in ANCHORS.items()}
+
+
+def _of_sources(
+    scene: Scene, question: Question, angles: dict[tuple[str, int, int], Floats]
+) -> dict[str, str]:
+    bins = _BINS.get(question.anchor, _ANY)
     asked = [scene.sources[i] for i in question.targets if 0 <= i < len(scene.sources)]
     sources = asked or list(scene.sources)
-    distance_m = float(np.mean([_mean(source, source.distance_m, bins) for source in sources]))
-    levels = {"distance": FACTORS["distance"].level(distance_m)}
+    means = [float(s.distance_m[_heard(bins, s.activity)].mean()) for s in sources]
+    levels = {"distance": FACTORS["distance"].level(sum(means) / len(means))}
     speeds = [float(s.motion.get("speed_m_s") or 0.0) for s in sources if s.moving]
     if not any(source.moving for source in sources):
         levels["speed"] = STILL
     elif max(speeds) > 0.0:
         levels["speed"] = FACTORS["speed"].level(max(speeds))
     rest = [source for source in scene.sources if source is not sources[0]]
-    others = sources[1:2] if len(sources) > 1 else rest
-    if others:
-        angles = [_separation_deg(sources[0], other, bins) for other in others]
-        levels["separation"] = FACTORS["separation"].level(min(angles))
+    separations = []
+    for other in sources[1:2] if len(sources) > 1 else rest:
+        key = (scene.scene_id, sources[0].index, other.index)
+        if key not in angles:
+            angles[key] = _angles_deg(sources[0], other)
+        both = _heard(bins, sources[0].activity & other.activity)
+        separations.append(float(angles[key][both].mean()))
+    if separations:
+        levels["separation"] = FACTORS["separation"].level(min(separations))
     return levels
 
 
-def _mean(source: SourceTrack, values: NDArray[np.floating], bins: Sequence[int]) -> float:
-    heard = [i for i in bins if source.activity[i]]
-    return float(np.mean(values[heard or list(bins)]))
+def _heard(bins: NDArray[np.bool_], activity: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    found = bins & activity
+    return found if found.any() else bins
 
 
-def _separation_deg(first: SourceTrack, second: SourceTrack, bins: Sequence[int]) -> float:
-    both = [i for i in bins if first.activity[i] and second.activity[i]] or list(bins)
-    one, other = (
-        unit_vectors(source.azimuth_deg[both], source.elevation_deg[both])
-        for source in (first, second)
-    )
-    return float(np.mean(angular_distance_deg(one, other)))
+def _angles_deg(first: SourceTrack, second: SourceTrack) -> Floats:
+    one, other = (unit_vectors(s.azimuth_deg, s.elevation_deg) for s in (first, second))
+    return angular_distance_deg(one, other)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from st_audioqa.conventions import BANDS_HZ
-from st_audioqa.corpus.reader import Corpus
 from st_audioqa.errors import UserError
 from st_audioqa.pipeline.tools import open_rooms
+from st_audioqa.recipes import Recipe
 from st_audioqa.renderers.acoustics import decay_rates
-from st_audioqa.scene import RECORDED, Room
+from st_audioqa.scene import RECORDED, Room, Scene
 
 __all__ = ["room_t60_s", "t60_of_scenes"]
 
@@ -30,17 +31,17 @@ def room_t60_s(room: Room) -> float:
     return float(np.mean(math.log(1e6) / rates))
 
 
-def t60_of_scenes(corpus: Corpus, split: str) -> dict[str, float]:
+def t60_of_scenes(recipe: Recipe, scenes: Iterable[Scene]) -> dict[str, float]:
     """scene_id -> T60; nothing for rooms that were recorded or cannot be built again here."""
-    if corpus.manifest.recipe.rooms.provider == RECORDED:
+    if recipe.rooms.provider == RECORDED:
         return {}
     try:
-        provider = open_rooms(corpus.manifest.recipe)
+        provider = open_rooms(recipe)
     except UserError:
         return {}
     known: dict[str, float | None] = {}
     found = {}
-    for scene in corpus.scenes(split):
+    for scene in scenes:
         name = scene.room.name
         if name not in known:
             try:
