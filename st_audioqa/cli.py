@@ -27,11 +27,28 @@ if TYPE_CHECKING:
     from st_audioqa.evaluation.predictions import PredictionFile
     from st_audioqa.evaluation.result import Result, Row
     from st_audioqa.scene import Question
+    from st_audioqa.storage import Place
 
 __all__ = ["cli", "main"]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _CORPUS = click.Path(path_type=Path)
+
+
+class _Place(click.ParamType):
+    """A folder, or an address such as s3://bucket/corpus or hf://datasets/ORG/NAME."""
+
+    name = "place"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        from st_audioqa.storage import located
+
+        return located(value)
+
+
+_PLACE = _Place()
 _SEED = click.IntRange(0, 2**63 - 1)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -414,7 +431,7 @@ def _validity(
 
 
 @cli.command()
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @click.option(
     "--audio",
     "layout",
@@ -441,7 +458,7 @@ def _validity(
     help="For binaural: this built-in set, or a SOFA file.",
 )
 def export(
-    folder: Path,
+    folder: Place,
     layout: Any,
     kind: str,
     out: Path,
@@ -464,7 +481,7 @@ def export(
 
 
 def _export_seld(
-    folder: Path, layout: str | None, out: Path, splits: tuple[str, ...], sample_rate: int
+    folder: Place, layout: str | None, out: Path, splits: tuple[str, ...], sample_rate: int
 ) -> None:
     from st_audioqa.corpus.reader import Corpus
     from st_audioqa.dcase.export import export_seld
@@ -482,7 +499,7 @@ def _export_seld(
 
 
 def _export_wav(
-    folder: Path, layout: Any, out: Path, splits: tuple[str, ...], sample_rate: int, hrtf: str
+    folder: Place, layout: Any, out: Path, splits: tuple[str, ...], sample_rate: int, hrtf: str
 ) -> None:
     from st_audioqa.corpus.export import export_audio
     from st_audioqa.corpus.reader import Corpus
@@ -645,7 +662,7 @@ _table = click.option(
 
 @evaluate.command(name="run")
 @click.argument("model")
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @_split
 @_table
 @click.option(
@@ -665,7 +682,7 @@ _table = click.option(
 )
 def eval_run(
     model: str,
-    folder: Path,
+    folder: Place,
     split: str,
     table: str,
     out: Path,
@@ -748,7 +765,7 @@ def eval_controls(
 
 @evaluate.command(name="score")
 @click.argument("predictions", type=_FILE)
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @_split
 @_table
 @click.option("--json", "json_path", type=_FILE, help="Write the result here.")
@@ -761,7 +778,7 @@ def eval_controls(
 )
 def eval_score(
     predictions: Path,
-    folder: Path,
+    folder: Place,
     split: str,
     table: str,
     json_path: Path | None,
@@ -864,7 +881,7 @@ def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
 @evaluate.command(name="compare")
 @click.argument("first", type=_FILE)
 @click.argument("second", type=_FILE)
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @_split
 @_table
 @click.option("--resamples", type=click.IntRange(2), default=1000, show_default=True)
@@ -874,7 +891,7 @@ def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
 def eval_compare(
     first: Path,
     second: Path,
-    folder: Path,
+    folder: Place,
     split: str,
     table: str,
     resamples: int,
@@ -926,14 +943,14 @@ def eval_compare(
 
 @evaluate.command(name="tracks")
 @click.argument("predictions", type=_FILE)
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @_split
 @click.option("--json", "json_path", type=_FILE, help="Write the result here.")
 @click.option("--resamples", type=click.IntRange(0), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def eval_tracks(
     predictions: Path,
-    folder: Path,
+    folder: Place,
     split: str,
     json_path: Path | None,
     resamples: int,

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from st_audioqa.storage import Place
+
 __all__ = ["file_sha256", "remove_partials", "whole", "write_text"]
 
 
@@ -56,7 +58,7 @@ def remove_partials(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Place) -> str:
     """SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         digest = hashlib.sha256()

@@ -23,6 +23,7 @@ from pydantic import (
 from st_audioqa.errors import UserError
 from st_audioqa.files import write_text
 from st_audioqa.recipes import Recipe
+from st_audioqa.storage import Place
 
 __all__ = ["MANIFEST", "QUESTION_TABLES", "Manifest", "ShardEntry", "library_versions"]
 
@@ -125,7 +126,7 @@ class Manifest(BaseModel):
         write_text(folder / MANIFEST, text + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> Manifest:
+    def load(cls, folder: Place) -> Manifest:
         """The manifest of a corpus.
 
         Raises

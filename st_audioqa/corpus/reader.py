@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from st_audioqa.corpus.audio import load_audio
 from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, question_from_row, scene_from_row
-from st_audioqa.corpus.shards import read_rows, reading
+from st_audioqa.corpus.shards import parquet_file, read_rows
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.scene import Question, Scene
+from st_audioqa.storage import Place, located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +27,40 @@ SCENE_COLUMNS = [name for name in SCENES_SCHEMA.names if name != "audio"]
 
 
 class Corpus:
-    """A finished corpus on disk.
+    """A finished corpus, on disk or on a storage service.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str, Path or StoredPath
+        A folder, or an address such as "s3://bucket/corpus" or "hf://datasets/ORG/NAME"
+        (see `st_audioqa.storage`).
 
     Raises
     ------
     UserError
-        The folder holds no finished corpus.
+        There is no finished corpus, or it cannot be reached.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Place) -> None:
+        self.folder = located(folder)
         self.manifest = Manifest.load(self.folder)
+        self._rows: dict[str, dict[str, tuple[int, int]]] = {}
+
+    @property
+    def local_folder(self) -> Path:
+        """The folder, for what writes beside a corpus or maps its files.
+
+        Raises
+        ------
+        UserError
+            The corpus lies on a storage service.
+        """
+        if isinstance(self.folder, Path):
+            return self.folder
+        raise UserError(
+            f"A folder on a disk of this machine is wanted, got {self.folder}: copy the corpus "
+            "to one first."
+        )
 
     @property
     def splits(self) -> list[str]:
@@ -117,26 +135,29 @@ class Corpus:
 
     def _row(self, scene_id: str, columns: list[str]) -> dict[str, Any]:
         """Some columns of one scene; reads one row group."""
-        if scene_id not in self._places:
-            raise UserError(f"There is no scene {scene_id!r} in {self.folder}.")
-        path, group, row = self._places[scene_id]
-        with reading(path), pq.ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=columns)
-            found: dict[str, Any] = table.slice(row, 1).to_pylist()[0]
-        return found
+        # Our scenes are named after their split: its shards are looked through first.
+        scenes = self.manifest.scenes
+        for entry in sorted(scenes, key=lambda each: not scene_id.startswith(each.split)):
+            place = self._rows_of(entry).get(scene_id)
+            if place is not None:
+                group, row = place
+                with parquet_file(self.folder / entry.path) as file:
+                    table = file.read_row_group(group, columns=columns)
+                    found: dict[str, Any] = table.slice(row, 1).to_pylist()[0]
+                return found
+        raise UserError(f"There is no scene {scene_id!r} in {self.folder}.")
 
-    @cached_property
-    def _places(self) -> dict[str, tuple[Path, int, int]]:
-        """Shard, row group and row of every scene."""
-        places = {}
-        for entry in self.manifest.scenes:
-            path = self.folder / entry.path
-            with reading(path), pq.ParquetFile(path) as file:
+    def _rows_of(self, entry: ShardEntry) -> dict[str, tuple[int, int]]:
+        """Row group and row of every scene of a shard."""
+        if entry.path not in self._rows:
+            places = {}
+            with parquet_file(self.folder / entry.path) as file:
                 for group in range(file.num_row_groups):
                     ids = file.read_row_group(group, columns=["scene_id"]).column("scene_id")
                     for row, scene_id in enumerate(ids.to_pylist()):
-                        places[scene_id] = (path, group, row)
-        return places
+                        places[scene_id] = (group, row)
+            self._rows[entry.path] = places
+        return self._rows[entry.path]
 
     def _tables(self, table: str) -> list[ShardEntry]:
         manifest = self.manifest

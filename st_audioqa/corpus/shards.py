@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from st_audioqa.errors import UserError
 from st_audioqa.files import whole
+from st_audioqa.storage import Place
 
-__all__ = ["read_rows", "reading", "write_shard"]
+__all__ = ["parquet_file", "read_rows", "reading", "write_shard"]
 
 
 def write_shard(
@@ -41,7 +42,7 @@ def write_shard(
             raise sink.error
 
 
-def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_rows(path: Place, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of a shard, row group by row group.
 
     Raises
@@ -49,14 +50,32 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
     UserError
         The file is missing, cut, or not Parquet.
     """
-    with reading(path), pq.ParquetFile(path) as file:
+    with parquet_file(path) as file:
         names = None if columns is None else list(columns)
         for batch in file.iter_batches(batch_size=64, columns=names):
             yield from batch.to_pylist()
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def parquet_file(path: Place) -> Iterator[pq.ParquetFile]:
+    """A shard to be read, wherever it lies.
+
+    Raises
+    ------
+    UserError
+        The file is missing, cut, or not Parquet.
+    """
+    with reading(path):
+        if isinstance(path, Path):
+            with pq.ParquetFile(path) as file:
+                yield file
+        else:  # far away: neighbouring pieces come with one request
+            with path.open() as stored, pq.ParquetFile(stored, pre_buffer=True) as file:
+                yield file
+
+
+@contextmanager
+def reading(path: Place) -> Iterator[None]:
     """Tells in one sentence that a shard cannot be read.
 
     Raises

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import N_BINS
-from st_audioqa.corpus.shards import reading
+from st_audioqa.corpus.shards import parquet_file
 from st_audioqa.scene_table import SceneTable
+from st_audioqa.storage import Place
 
 __all__ = ["scene_tables"]
 
@@ -28,7 +27,7 @@ _COLUMNS = [
 ]
 
 
-def scene_tables(path: Path, batch_size: int = 2048) -> Iterator[SceneTable]:
+def scene_tables(path: Place, batch_size: int = 2048) -> Iterator[SceneTable]:
     """The scenes of one shard, some thousand at a time.
 
     Scenes whose tracks cannot be used are left out and named in `SceneTable.refused`.
@@ -38,7 +37,7 @@ def scene_tables(path: Path, batch_size: int = 2048) -> Iterator[SceneTable]:
     UserError
         The file cannot be read.
     """
-    with reading(path), pq.ParquetFile(path) as file:
+    with parquet_file(path) as file:
         for batch in file.iter_batches(batch_size, columns=_COLUMNS):
             yield _table(batch)
 

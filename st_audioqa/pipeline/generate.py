@@ -208,10 +208,11 @@ def _make_shard(task: _Task, tick: Callable[[], object]) -> tuple[Shard, Counter
     """Draws, renders and writes one shard; depends on the task alone."""
     tools = _tools(task.recipe, task.rir_cache)
     rows = []
+    bits = task.recipe.corpus.flac_bits
     rejections: Counter[str] = Counter()
     for spec in task.shard.scenes:
         produced = produce(spec, tools, with_audio=task.with_audio)
-        audio = None if produced.audio is None else encode_flac(produced.audio)
+        audio = None if produced.audio is None else encode_flac(produced.audio, bits)
         rows.append(scene_to_row(produced.scene, audio))
         rejections += produced.rejections
         tick()

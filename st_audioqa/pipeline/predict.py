@@ -161,5 +161,9 @@ def _timed(plan: Plan, tools: Tools) -> tuple[int, float, float]:
     produce(plan.shards[0].scenes[-1], tools)  # starts the engine
     start = time.perf_counter()
     audio = [produce(spec, tools).audio for spec in some]
-    n_bytes = sum(len(encode_flac(each)) for each in audio if each is not None)
+    n_bytes = sum(
+        len(encode_flac(each, plan.recipe.corpus.flac_bits))
+        for each in audio
+        if each is not None
+    )
     return len(some), (time.perf_counter() - start) / len(some), n_bytes / len(some)

@@ -264,7 +264,7 @@ def _write_scenes(
     ranged: bool,
     progress: Callable[[int], object],
 ) -> list[ShardEntry]:
-    size = recipe.corpus.scenes_per_shard
+    size, bits = recipe.corpus.scenes_per_shard, recipe.corpus.flac_bits
     entries = []
     for split in sorted(recipe.splits):
         of_split = [cut for cut in cuts if cut.recording.split == split]
@@ -274,7 +274,7 @@ def _write_scenes(
             for cut in of_split[number * size : (number + 1) * size]:
                 audio, gain_db = _audio(cut)
                 scene = _scene(cut, audio, gain_db, recipe, dataset, ranged)
-                rows.append(scene_to_row(scene, encode_flac(audio)))
+                rows.append(scene_to_row(scene, encode_flac(audio, bits)))
                 progress(1)
             path = f"scenes/{split}-{number:05d}-of-{n_shards:05d}.parquet"
             write_shard(out / path, rows, SCENES_SCHEMA, recipe.corpus.row_group_size)

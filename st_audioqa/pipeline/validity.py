@@ -29,12 +29,13 @@ def measure_corpus(corpus: Corpus) -> dict[str, Any]:
     UserError
         The corpus has no questions in train or test.
     """
+    folder = corpus.local_folder
     report = measure(
         {name: posed(corpus.questions(name), corpus.scenes(name)) for name in corpus.splits}
     )
     report = {"questions_sha256": _digest(corpus.manifest), **report}
     # Not sorted: tables stand in the order of their rows and columns.
-    write_text(corpus.folder / VALIDITY, json.dumps(report, indent=2) + "\n")
+    write_text(folder / VALIDITY, json.dumps(report, indent=2) + "\n")
     return report
 
 

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from st_audioqa.conventions import MAX_DISTANCE_M, Configuration
+from st_audioqa.conventions import CHANNELS, MAX_DISTANCE_M, SCENE_SAMPLES, Configuration
 from st_audioqa.errors import UserError, unknown_name
 
 if sys.version_info >= (3, 11):
@@ -230,11 +230,28 @@ class QuestionsRecipe(_Section):
         }[attribute]
 
 
+_MAX_SHARD_BYTES = 500_000_000
+"""What the Hub's viewer and loaders take without trouble."""
+
+
 class CorpusRecipe(_Section):
     """How it lies on disk."""
 
     scenes_per_shard: int = Field(128, ge=1, le=512)
     row_group_size: int = Field(32, ge=1, le=128)
+    flac_bits: Literal[16, 24] = 16
+    """Of a stored sample; 24 for quiet scenes, at nearly twice the size."""
+
+    @model_validator(mode="after")
+    def _within_size(self) -> CorpusRecipe:
+        bytes_per_scene = SCENE_SAMPLES * len(CHANNELS) * self.flac_bits // 8
+        most = _MAX_SHARD_BYTES // bytes_per_scene
+        if self.scenes_per_shard > most:
+            raise ValueError(
+                f"{self.scenes_per_shard} scenes of {self.flac_bits} bits can make a shard of "
+                f"more than 500 MB: at most {most} are wanted in scenes_per_shard"
+            )
+        return self
 
 
 class Recipe(_Section):
@@ -283,9 +300,11 @@ class Recipe(_Section):
         The limits of its engine and the places of files are left out: the same recordings
         elsewhere (`EventsRecipe.digest`) make the same corpus.
         """
-        limits = {"renderer": {"time_limit_s", "memory_limit_gb"}}
+        left_out = {"renderer": {"time_limit_s", "memory_limit_gb"}}
+        if self.corpus.flac_bits == 16:  # as before there was a choice
+            left_out["corpus"] = {"flac_bits"}
         text = json.dumps(
-            self.published.model_dump(mode="json", exclude=limits), sort_keys=True
+            self.published.model_dump(mode="json", exclude=left_out), sort_keys=True
         )
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -78,7 +78,7 @@ def build_cache(
             for _ in range(entry.rows):
                 on_scene()
         else:
-            tasks.append(_Task(corpus.folder / entry.path, path, frontend.spec))
+            tasks.append(_Task(corpus.local_folder / entry.path, path, frontend.spec))
     folder.mkdir(parents=True, exist_ok=True)
     for _ in run_tasks(_compute, tasks, workers, on_scene):
         pass
