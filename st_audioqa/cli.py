@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import st_audioqa
 from st_audioqa.commands.leaderboard import leaderboard, submit
+from st_audioqa.commands.publish import bench, publish
 from st_audioqa.commands.report import report
 from st_audioqa.errors import MissingPackageError, UserError
 
@@ -395,7 +396,7 @@ def stats(
     if markdown is not None:
         raise UserError("--markdown writes the validity report: give --validity as well.")
     from st_audioqa.corpus.reader import Corpus
-    from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+    from st_audioqa.corpus.stats import corpus_stats, stats_text
 
     corpus = Corpus(folder)
     counted = corpus_stats(corpus)
@@ -403,6 +404,8 @@ def stats(
     if json_path is not None:
         _write(json_path, json.dumps(counted, indent=2, sort_keys=True) + "\n")
     if plots is not None:
+        from st_audioqa.corpus.pictures import plot_stats
+
         for path in plot_stats(corpus, plots):
             click.echo(f"plot: {path}")
 
@@ -660,6 +663,13 @@ _table = click.option(
 )
 
 
+_answers = click.option(
+    "--answers",
+    type=_FILE,
+    help="Private answers of a split whose answers are held back (answers-SPLIT.parquet).",
+)
+
+
 @evaluate.command(name="run")
 @click.argument("model")
 @click.argument("folder", type=_PLACE)
@@ -768,6 +778,7 @@ def eval_controls(
 @click.argument("folder", type=_PLACE)
 @_split
 @_table
+@_answers
 @click.option("--json", "json_path", type=_FILE, help="Write the result here.")
 @click.option("--rows", "rows_path", type=_FILE, help="Write what became of every answer here.")
 @click.option("--markdown", "markdown_path", type=_FILE, help="Write the tables here.")
@@ -781,6 +792,7 @@ def eval_score(
     folder: Place,
     split: str,
     table: str,
+    answers: Path | None,
     json_path: Path | None,
     rows_path: Path | None,
     markdown_path: Path | None,
@@ -805,7 +817,7 @@ def eval_score(
     found = _answers_to(predictions, split, manifest_sha256)
     name = found.header.model if found.header else predictions.stem
     audio = found.header.audio if found.header else None
-    asked = corpus.questions(split, table)
+    asked = _asked(corpus, split, table, answers)
     result = score(
         asked, found.predictions, vocabulary=audioset_vocabulary(), resamples=resamples
     )
@@ -836,6 +848,21 @@ def eval_score(
         f"{name}: {result.counts['questions']} questions of the table {table} ({statuses})."
     )
     click.echo(f"{name} was given {describe_audio(audio)}.")
+
+
+def _asked(corpus: Corpus, split: str, table: str, answers: Path | None) -> list[Question]:
+    """The questions of a split with their answers, wherever those are."""
+    questions = corpus.questions(split, table)
+    if answers is not None:
+        from st_audioqa.corpus.holding import read_answers
+
+        return read_answers(answers, questions, table)
+    if split in corpus.manifest.held:
+        raise UserError(
+            f"The answers of {split} are held back in {corpus.folder}: give them with --answers, "
+            "or your predictions to those who have them."
+        )
+    return questions
 
 
 def _answers_to(predictions: Path, split: str, manifest_sha256: str) -> PredictionFile:
@@ -884,6 +911,7 @@ def _embedded(asked: Sequence[Question], rows: Sequence[Row]) -> dict[str, Any]:
 @click.argument("folder", type=_PLACE)
 @_split
 @_table
+@_answers
 @click.option("--resamples", type=click.IntRange(2), default=1000, show_default=True)
 @click.option("--seed", type=_SEED, default=0, show_default=True, help="Of the resamples.")
 @click.option("--json", "json_path", type=_FILE, help="Write the differences here.")
@@ -894,6 +922,7 @@ def eval_compare(
     folder: Place,
     split: str,
     table: str,
+    answers: Path | None,
     resamples: int,
     seed: int,
     json_path: Path | None,
@@ -910,7 +939,7 @@ def eval_compare(
 
     corpus = Corpus(folder)
     manifest_sha256 = file_sha256(folder / MANIFEST)
-    asked = corpus.questions(split, table)
+    asked = _asked(corpus, split, table, answers)
     results = {}
     for path in (first, second):
         found = _answers_to(path, split, manifest_sha256)
@@ -988,6 +1017,10 @@ def eval_tracks(
 evaluate.add_command(report)
 cli.add_command(submit)
 cli.add_command(leaderboard)
+
+
+cli.add_command(bench)
+cli.add_command(publish)
 
 
 @cli.group()

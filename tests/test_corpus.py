@@ -19,9 +19,10 @@ from st_audioqa import Corpus, UserError, load_audio
 from st_audioqa.corpus.audio import decode_flac, encode_flac
 from st_audioqa.corpus.card import card_text
 from st_audioqa.corpus.manifest import Manifest
+from st_audioqa.corpus.pictures import plot_stats
 from st_audioqa.corpus.schema import QA_SCHEMA, SCENES_SCHEMA, scene_from_row
 from st_audioqa.corpus.shards import read_rows, write_shard
-from st_audioqa.corpus.stats import corpus_stats, plot_stats, stats_text
+from st_audioqa.corpus.stats import corpus_stats, stats_text
 from st_audioqa.events import activity
 from st_audioqa.pipeline.generate import ask_again
 from st_audioqa.pipeline.places import with_places

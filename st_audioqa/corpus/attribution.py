@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,17 @@ class Sounds:
     """"library: licence" -> clip ids."""
     owed: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
     """Library and clip id -> recording, licence, attribution."""
+    held: set[tuple[str, str]] = field(default_factory=set)
+    """Those of clips that the published corpus must not name."""
 
     @classmethod
-    def of(cls, rows: Iterable[dict[str, Any]]) -> Sounds:
-        """The sounds of rows of the `scenes` table (column `sources`)."""
+    def of(cls, rows: Iterable[tuple[str, dict[str, Any]]], held: Sequence[str] = ()) -> Sounds:
+        """The sounds of rows of the `scenes` table (column `sources`), each with its split.
+
+        Who made the clips of `held` splits is named, but not which clips they are.
+        """
         sounds = cls()
-        for row in rows:
+        for split, row in rows:
             for source in row["sources"]:
                 sounds.labels[source["labels"][0]] += 1
                 event = source["event"]
@@ -47,6 +52,8 @@ class Sounds:
                         event["licence"],
                         event["attribution"],
                     )
+                    if split in held:
+                        sounds.held.add((event["library"], event["clip_id"]))
         return sounds
 
     def table(self) -> str:
@@ -66,5 +73,9 @@ class Sounds:
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(["library", "clip_id", "recording", "licence", "attribution"])
-        lines.writerows([*clip, *owed] for clip, owed in sorted(self.owed.items()))
+        rows = {
+            (clip[0], "", "", *owed[1:]) if clip in self.held else (*clip, *owed)
+            for clip, owed in self.owed.items()
+        }
+        lines.writerows(sorted(rows))
         write_text(folder / ATTRIBUTION, text.getvalue())

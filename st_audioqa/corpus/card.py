@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from st_audioqa.conventions import CONFIGURATIONS, PAPER_CONFIGURATIONS
 from st_audioqa.corpus.attribution import ATTRIBUTION, Sounds
-from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
+from st_audioqa.corpus.balance import BALANCE_COLUMNS, balance_text
+from st_audioqa.corpus.croissant import write_croissant
+from st_audioqa.corpus.front_matter import front_matter
+from st_audioqa.corpus.manifest import Manifest, ShardEntry
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.files import write_text
 from st_audioqa.scene import RECORDED
@@ -16,7 +19,7 @@ from st_audioqa.scene import RECORDED
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["card_text", "write_card"]
+__all__ = ["FIGURES", "card_text", "write_card"]
 
 ENGINE_LICENCES = {
     "rlr": (
@@ -36,70 +39,80 @@ ENGINE_LICENCES = {
     ),
 }
 
-_NON_COMMERCIAL = ("habitat", "rlr")
+FIGURES = "figures"
+"""Folder of a corpus with the pictures that its card shows."""
 _VERIFY = "`st-audioqa verify` checks the files and the labels."
 
 
-def write_card(folder: Path, manifest: Manifest, sections: Sequence[str] = ()) -> None:
-    """Writes README.md and ATTRIBUTION.csv from the manifest and the shards.
+def write_card(
+    folder: Path,
+    manifest: Manifest,
+    sections: Sequence[str] = (),
+    *,
+    gated: bool = False,
+    published: tuple[Path, Manifest] | None = None,
+) -> None:
+    """Writes README.md, croissant.json and ATTRIBUTION.csv from the manifest and the shards.
 
-    `sections` are put before what is said of provenance, such as a report on validity.
+    Parameters
+    ----------
+    folder : Path
+    manifest : Manifest
+    sections : sequence of str
+        Put before what is said of provenance, such as a report on validity.
+    gated : bool
+        Whether the card asks who wants access to agree to something.
+    published : tuple, optional
+        Folder and manifest of what is published of the corpus, where answers are held back: the
+        card counts the whole corpus and is written there.
     """
-    sounds = _sounds(folder, manifest)
-    sounds.write(folder)
-    write_text(folder / "README.md", _text(folder, manifest, sounds, sections))
+    shown_in, shown = published or (folder, manifest)
+    sounds = _sounds(folder, manifest, shown.held)
+    sounds.write(shown_in)
+    text = _text(folder, manifest, shown, sounds, sections, gated)
+    write_text(shown_in / "README.md", text)
+    write_croissant(shown_in, shown, sounds)
 
 
 def card_text(folder: Path, manifest: Manifest, sections: Sequence[str] = ()) -> str:
     """The text of the card."""
-    return _text(folder, manifest, _sounds(folder, manifest), sections)
+    return _text(folder, manifest, manifest, _sounds(folder, manifest), sections)
 
 
-def _sounds(folder: Path, manifest: Manifest) -> Sounds:
-    return Sounds.of(row for _, row in _rows(folder, manifest.scenes, ["sources"]))
+def _sounds(folder: Path, manifest: Manifest, held: Sequence[str] = ()) -> Sounds:
+    rows = _rows(folder, manifest.scenes, ["sources"])
+    return Sounds.of(((entry.split, row) for entry, row in rows), held)
 
 
-def _text(folder: Path, manifest: Manifest, sounds: Sounds, sections: Sequence[str]) -> str:
+def _text(
+    folder: Path,
+    manifest: Manifest,
+    shown: Manifest,
+    sounds: Sounds,
+    sections: Sequence[str],
+    gated: bool = False,
+) -> str:
     recipe = manifest.recipe
     parts = [
-        _front_matter(manifest, sounds),
+        front_matter(shown, sounds, gated=gated),
         f"# {recipe.name}: a spatio-temporal audio question answering corpus",
         recipe.description,
         (_WHAT_RECORDED if _recorded(manifest) else _WHAT)
         + (_EXTENDED if manifest.extended else ""),
+        _HELD.format(splits=", ".join(shown.held)) if shown.held else "",
+        _USE,
         _counts(folder, manifest),
         _question_counts(folder, manifest),
-        _LOAD,
+        balance_text(read_rows(folder / e.path, BALANCE_COLUMNS) for e in manifest.qa),
+        _figures(folder),
+        _LOAD + (_LOAD_BENCH if shown.bench else ""),
         _sources(manifest, sounds),
         *sections,
-        _provenance(manifest),
+        _provenance(manifest, shown),
         _limits(manifest),
+        _BIASES,
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
-
-
-def _front_matter(manifest: Manifest, sounds: Sounds) -> str:
-    free = all(licence.endswith(": CC0-1.0") for licence in sounds.sources)
-    non_commercial = manifest.engine["name"] in _NON_COMMERCIAL
-    licence = "cc-by-nc-4.0" if non_commercial and free else "other"
-    if _recorded(manifest) and all(each.endswith(": MIT") for each in sounds.sources):
-        licence = "mit"
-    lines = ["---", f"license: {licence}", "language:", "- en", "task_categories:"]
-    lines += ["- question-answering", "- audio-classification", "tags:"]
-    lines += ["- spatial-audio", "- ambisonics", "- audio-question-answering", "configs:"]
-    tables = {"qa": manifest.qa, "scenes": manifest.scenes}
-    tables |= {name: manifest.entries(name) for name in QUESTION_TABLES if name != "qa"}
-    for table, entries in tables.items():
-        if not entries:
-            continue
-        lines.append(f"- config_name: {table}")
-        if table == "qa":
-            lines.append("  default: true")
-        lines.append("  data_files:")
-        for split in sorted({entry.split for entry in entries}):
-            lines.append(f"  - split: {split}")
-            lines.append(f"    path: {table}/{split}-*.parquet")
-    return "\n".join([*lines, "---"])
 
 
 _WHAT = """
@@ -154,12 +167,42 @@ Questions name their scene by `scene_id`; audio is stored once per scene. The co
 `robustness` asks the questions of every split but `train` in words that `qa` never uses.
 """
 
+_LOAD_BENCH = """
+The configuration `bench` has some test questions in one table with their audio, one row per scene:
+`load_dataset("PATH", "bench", split="test")`, with the same `cast_column`.
+"""
+
+_HELD = """
+> **Answers are held back.** The splits {splits} have audio and questions only: no answers, tracks,
+> rooms or configurations, and ids that tell nothing. Counts below are of the whole corpus. Give
+> your predictions to those who publish it; they score them with the answers.
+"""
+
+_USE = """
+## Intended use
+
+Training models that hear where things are and how they move, and measuring them on the test split:
+`st-audioqa eval run` and `eval score`. Not meant for surveillance or for finding out who speaks,
+and no proof that a model is fit for use in the world.
+"""
+
+_BIASES = """
+## Biases
+
+Labels carry what those who chose and named the sounds took for granted: which sounds count, how
+they are called, whose speech and music is among them. Some classes have few clips, so a model may
+know the clips instead of the class. Rooms, paths and speeds are those of the recipe; listeners do
+not turn or walk, and sources are points. Speech and other human sounds can tell of age, sex or
+origin; nothing here is labelled so, and no speaker is to be identified.
+"""
+
 _LIMITS = """
 ## Limits
 
 Scenes are simulated: no microphone, no noise, no outdoor acoustics. Moving sources {paths} \
 and are rendered with one stationary impulse response per bin, crossfaded:
-{crossfade}. A good score here is not evidence of robustness on real recordings.
+{crossfade}. Scattering between two bins is not continuous. Questions of change compare the
+beginning with the end. A good score here is not evidence of robustness on real recordings.
 """
 
 _LIMITS_RECORDED = """
@@ -272,11 +315,19 @@ def _leakage(manifest: Manifest) -> str:
     return "\n".join(lines)
 
 
-def _provenance(manifest: Manifest) -> str:
+def _figures(folder: Path) -> str:
+    """The pictures that lie in the folder."""
+    found = sorted((folder / FIGURES).glob("*.png"))
+    shown = [f"![{path.stem}]({FIGURES}/{path.name})" for path in found]
+    return "\n\n".join(["## Pictures", *shown]) if shown else ""
+
+
+def _provenance(manifest: Manifest, shown: Manifest) -> str:
     engine = manifest.engine
     versions = ", ".join(
         f"{name} {version}" for name, version in sorted(manifest.versions.items())
     )
+    seed = "held back" if shown.seed is None else shown.seed
     repeats = "; the same recipe, seed\nand versions give the same bytes"
     if engine["name"] == "habitat":
         repeats = ""  # what ENGINE_LICENCES says of it
@@ -287,14 +338,14 @@ def _provenance(manifest: Manifest) -> str:
 
 `st-audioqa import` of {manifest.events["recordings"]} recordings
 ({manifest.events["recordings_left_out"]} were left out as broken), questions by seed
-{manifest.seed}. Versions: {versions}. Whole seconds that begin no window: {rejected or "none"}.
+{seed}. Versions: {versions}. Whole seconds that begin no window: {rejected or "none"}.
 The SHA-256 of every file stands in `manifest.json`. {_VERIFY}
 """
     return f"""
 ## How it was made
 
 `st-audioqa generate` with recipe `{manifest.recipe.name}` (hash `{manifest.recipe_hash[:12]}`) and
-seed {manifest.seed}; engine {engine["name"]} {engine["version"]}, preset {engine["preset"]}.
+seed {seed}; engine {engine["name"]} {engine["version"]}, preset {engine["preset"]}.
 Versions: {versions}. Draws rejected by the checks and drawn again: {rejected or "none"}. The whole
 recipe, the versions and the SHA-256 of every file stand in `manifest.json`{repeats}. {_VERIFY}
 """

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from st_audioqa.errors import UserError
-from st_audioqa.files import write_text
+from st_audioqa.files import file_sha256, write_text
 from st_audioqa.recipes import Recipe
 from st_audioqa.storage import Place
 
@@ -48,7 +48,7 @@ class ShardEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
-        pattern=r"^(scenes|qa|robustness|extended|extended_robustness)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$"
+        pattern=r"^(scenes|qa|robustness|extended|extended_robustness|bench)/[a-z][a-z0-9_]*-\d{5}-of-\d{5}\.parquet$"
     )
     """Below the corpus folder; anything else in a manifest is refused, since files are read,
     written and deleted by it."""
@@ -56,6 +56,13 @@ class ShardEntry(BaseModel):
     rows: int = Field(ge=0)
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @classmethod
+    def of(cls, folder: Path, path: str, split: str, rows: int) -> ShardEntry:
+        """The entry of a file that is written."""
+        size = (folder / path).stat().st_size
+        sha256 = file_sha256(folder / path)
+        return cls(path=path, split=split, rows=rows, bytes=size, sha256=sha256)
 
 
 class Manifest(BaseModel):
@@ -67,7 +74,8 @@ class Manifest(BaseModel):
     recipe: Recipe
     """As published: without the places of files."""
     recipe_hash: str
-    seed: int
+    seed: int | None
+    """None, and that of the recipe 0, where answers are held back: it would tell them."""
     has_audio: bool
     engine: dict[str, str]
     """Name, version and preset of the RIR engine."""
@@ -83,6 +91,10 @@ class Manifest(BaseModel):
     """Questions beyond the paper, where the recipe asks for them."""
     extended_robustness: list[ShardEntry] = []
     """Those of every split but "train", in words that `extended` never uses."""
+    bench: list[ShardEntry] = []
+    """Some test questions, each with the audio of a scene of its own."""
+    held: list[str] = []
+    """Splits whose answers and tracks are held back by those who publish the corpus."""
     rejections: dict[str, int]
     """Draws that did not pass a check, by reason."""
     questions: dict[str, int]
@@ -118,7 +130,29 @@ class Manifest(BaseModel):
         for table, (set_, _) in QUESTION_TABLES.items():
             if set_ not in self.recipe.questions.sets:
                 found.pop(table)
+        for name in ("bench", "held"):  # as before there were any
+            if not found[name]:
+                found.pop(name)
         return found
+
+    @property
+    def files(self) -> list[ShardEntry]:
+        """All Parquet files."""
+        return [*self.scenes, *self.question_files, *self.bench]
+
+    def refuse_held(self, what: str) -> None:
+        """Tells that a published corpus cannot serve where answers are held back.
+
+        Raises
+        ------
+        UserError
+            They are.
+        """
+        if self.held:
+            raise UserError(
+                f"{what} needs all answers and tracks, and those of {', '.join(self.held)} are "
+                "held back in this corpus: take the one it was published from."
+            )
 
     def save(self, folder: Path) -> None:
         """Writes `manifest.json`, last of all files of a corpus."""

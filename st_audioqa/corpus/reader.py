@@ -68,7 +68,15 @@ class Corpus:
         return sorted({entry.split for entry in self.manifest.scenes})
 
     def scenes(self, split: str) -> Iterator[Scene]:
-        """Scenes of a split, without their audio, in the order of the shards."""
+        """Scenes of a split, without their audio, in the order of the shards.
+
+        Raises
+        ------
+        UserError
+            The tracks of the split are held back.
+        """
+        if split in self.manifest.held:
+            raise self._held(split)
         for entry in self._entries(self.manifest.scenes, split):
             for row in read_rows(self.folder / entry.path, SCENE_COLUMNS):
                 yield scene_from_row(row)
@@ -79,12 +87,15 @@ class Corpus:
         Raises
         ------
         UserError
-            No such scene.
+            No such scene, or its tracks are held back.
         """
-        return scene_from_row(self._row(scene_id, SCENE_COLUMNS))
+        row = self._row(scene_id, SCENE_COLUMNS)
+        if row["split"] in self.manifest.held:
+            raise self._held(row["split"])
+        return scene_from_row(row)
 
     def questions(self, split: str, table: str = "qa") -> list[Question]:
-        """Questions of a split.
+        """Questions of a split; their answers are empty where they are held back.
 
         Parameters
         ----------
@@ -95,7 +106,7 @@ class Corpus:
             split "train" is not among them.
         """
         return [
-            question_from_row(row)
+            question_from_row(row, held=split in self.manifest.held)
             for entry in self._entries(self._tables(table), split)
             for row in read_rows(self.folder / entry.path)
         ]
@@ -159,11 +170,18 @@ class Corpus:
             self._rows[entry.path] = places
         return self._rows[entry.path]
 
+    def _held(self, split: str) -> UserError:
+        return UserError(
+            f"The tracks and answers of {split} are held back in {self.folder}: wanted another "
+            "split, or the corpus it was published from."
+        )
+
     def _tables(self, table: str) -> list[ShardEntry]:
         manifest = self.manifest
         tables = {
             "scenes": manifest.scenes,
             **{name: manifest.entries(name) for name in QUESTION_TABLES},
+            "bench": manifest.bench,
         }
         if table not in tables:
             raise unknown_name("table", table, tables)

@@ -26,6 +26,8 @@ from st_audioqa.scene import (
 )
 
 __all__ = [
+    "ANSWERS_SCHEMA",
+    "BENCH_SCHEMA",
     "QA_SCHEMA",
     "SCENES_SCHEMA",
     "question_from_row",
@@ -157,6 +159,20 @@ def _schema(fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
 
 SCENES_SCHEMA = _schema(_SCENES_FIELDS)
 QA_SCHEMA = _schema(_QA_FIELDS)
+BENCH_SCHEMA = _schema(
+    [*_QA_FIELDS, *(f for f in _SCENES_FIELDS if f[0] in ("audio", "sample_rate", "gain_db"))]
+)
+"""Questions with the audio they are about."""
+ANSWERS_SCHEMA = _schema(
+    [
+        ("table", pa.string()),
+        *_QA_FIELDS,
+        ("source_question_id", pa.string()),
+        ("source_scene_id", pa.string()),
+    ]
+)
+"""Questions of all tables whose answers are held back, by their public ids and those in the corpus
+they come from."""
 
 
 def scene_to_row(scene: Scene, audio: bytes | None) -> dict[str, Any]:
@@ -306,8 +322,8 @@ def question_to_row(question: Question) -> dict[str, Any]:
     }
 
 
-def question_from_row(row: Mapping[str, Any]) -> Question:
-    """The question of a row.
+def question_from_row(row: Mapping[str, Any], *, held: bool = False) -> Question:
+    """The question of a row; where answers are held back, the answer is empty.
 
     Raises
     ------
@@ -321,7 +337,9 @@ def question_from_row(row: Mapping[str, Any]) -> Question:
         question = Question(**fields)
         if any(value is None for value in fields.values()):
             raise ValueError("a field is null")
-        if question.options and question.answer not in question.options:
+        if held and question.answer:
+            raise ValueError("an answer stands where answers are held back")
+        if not held and question.options and question.answer not in question.options:
             raise ValueError(f"its answer {question.answer!r} is not an option")
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

@@ -1,25 +1,16 @@
-"""Counts and balances of a corpus, as numbers and as pictures."""
+"""Counts and balances of a corpus."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from st_audioqa.conventions import (
-    CONFIGURATIONS,
-    MAX_DISTANCE_M,
-    PAPER_CONFIGURATIONS,
-    Configuration,
-)
+from st_audioqa.conventions import CONFIGURATIONS, PAPER_CONFIGURATIONS, Configuration
 from st_audioqa.corpus.reader import Corpus
-from st_audioqa.errors import MissingPackageError
 from st_audioqa.scene import Question, Scene
 
-__all__ = ["corpus_stats", "plot_stats", "stats_text"]
+__all__ = ["corpus_stats", "stats_text"]
 
 
 def corpus_stats(corpus: Corpus) -> dict[str, Any]:
@@ -68,61 +59,6 @@ def stats_text(stats: dict[str, Any]) -> str:
     rejected = ", ".join(f"{name} {count}" for name, count in stats["rejections"].items())
     lines += ["", f"draws rejected and drawn again: {rejected or 'none'}"]
     return "\n".join(lines)
-
-
-def plot_stats(corpus: Corpus, folder: Path) -> list[Path]:
-    """Pictures of where sources are and how answers are spread; returns their paths.
-
-    Raises
-    ------
-    MissingPackageError
-        matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingPackageError("matplotlib", "plots", "Plotting") from error
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
-    folder.mkdir(parents=True, exist_ok=True)
-    scenes = [scene for split in corpus.splits for scene in corpus.scenes(split)]
-    tracks = [source for scene in scenes for source in scene.sources]
-    azimuth = np.concatenate([track.azimuth_deg for track in tracks])
-    elevation = np.concatenate([track.elevation_deg for track in tracks])
-    distance = np.concatenate([track.distance_m for track in tracks])
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, 4)
-    panels = (
-        (azimuth, np.arange(-180, 181, 22.5), "azimuth (deg, + left)"),
-        (elevation, np.arange(-90, 91, 10), "elevation (deg, + up)"),
-        (distance, np.arange(0, MAX_DISTANCE_M + 0.1, 0.5), "distance (m)"),
-        (
-            np.array([track.motion["speed_m_s"] for track in tracks if track.moving]),
-            np.arange(0, 2.05, 0.1),
-            "speed of moving sources (m/s)",
-        ),
-    )
-    for ax, (values, edges, label) in zip(axes, panels, strict=True):
-        ax.hist(values, edges, color="#3b6ea5")
-        ax.set_xlabel(label)
-        ax.set_ylabel("bins" if "speed" not in label else "sources")
-        ax.spines[["top", "right"]].set_visible(False)
-    places = folder / "places.png"
-    figure.savefig(places, dpi=120)
-
-    counts: Counter[str] = Counter()
-    for split in corpus.splits:
-        counts.update(question.family for question in corpus.questions(split))
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axis = figure.subplots()
-    names = sorted(counts, key=lambda name: counts[name])
-    axis.barh([name.replace("_", " ") for name in names], [counts[name] for name in names])
-    axis.set_xlabel("questions")
-    axis.spines[["top", "right"]].set_visible(False)
-    families = folder / "families.png"
-    figure.savefig(families, dpi=120)
-    return [places, families]
 
 
 def _count_scenes(scenes: Iterable[Scene], shown: Iterable[Configuration]) -> dict[str, int]:

@@ -163,9 +163,10 @@ def finish(work: Work) -> Manifest:
 def ask_again(folder: Path) -> Manifest:
     """Makes the questions of a finished corpus anew, and its manifest and card."""
     before = Manifest.load(folder)
+    before.refuse_held("Asking again")
     manifest = write_questions(folder, before)
-    kept = {entry.path for entry in manifest.question_files}
-    for entry in before.question_files:
+    kept = {entry.path for entry in manifest.files}
+    for entry in before.files:
         if entry.path not in kept:
             (folder / entry.path).unlink(missing_ok=True)
     return manifest
@@ -180,7 +181,12 @@ def write_questions(folder: Path, manifest: Manifest) -> Manifest:
         families = pq.read_table(folder / entry.path, columns=["family"]).column("family")
         for each in families.value_counts().to_pylist():
             counts[f"{entry.split}/{each['values']}"] += each["counts"]
-    made = {**written, "questions": dict(sorted(counts.items())), "leakage": leakage}
+    made = {
+        **written,
+        "bench": [],
+        "questions": dict(sorted(counts.items())),
+        "leakage": leakage,
+    }
     manifest = manifest.model_copy(update=made)
     write_card(folder, manifest, card_sections(folder, manifest))
     manifest.save(folder)

@@ -30,9 +30,11 @@ from st_audioqa.conventions import (
     wrap_deg,
 )
 from st_audioqa.corpus.audio import load_audio
+from st_audioqa.corpus.bench import bench_faults
 from st_audioqa.corpus.leakage import Leakage
 from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.schema import (
+    BENCH_SCHEMA,
     QA_SCHEMA,
     SCENES_SCHEMA,
     question_from_row,
@@ -127,6 +129,7 @@ def verify(
         The folder holds no finished corpus.
     """
     manifest = Manifest.load(folder)
+    manifest.refuse_held("Verification")
     report = Report()
     _check_recipe(manifest, report)
     _check_strangers(folder, manifest, report)
@@ -135,6 +138,8 @@ def verify(
     rooms = _open_rooms(manifest, rooms_path, report)
     scenes: dict[str, Scene] = {}
     leakage = Leakage()
+    list(_readable(folder, manifest.bench, BENCH_SCHEMA, report))
+    report.faults += bench_faults(folder, manifest)
     for entry in scene_files:
         for scene, row in _scenes(folder, entry, report):
             if scene.scene_id in scenes:
@@ -166,9 +171,8 @@ def _check_recipe(manifest: Manifest, report: Report) -> None:
 
 def _check_strangers(folder: Path, manifest: Manifest, report: Report) -> None:
     """Files that a loader would take for shards although the manifest does not name them."""
-    entries = (*manifest.scenes, *manifest.question_files)
-    named = {entry.path for entry in entries}
-    for table in ("scenes", *QUESTION_TABLES):
+    named = {entry.path for entry in manifest.files}
+    for table in ("scenes", *QUESTION_TABLES, "bench"):
         for path in sorted((folder / table).glob("*")):
             if path.relative_to(folder).as_posix() not in named:
                 report.faults.append(f"{table}/{path.name}: not named in the manifest")
@@ -445,7 +449,7 @@ def _check_questions(
         try:
             for set_ in manifest.recipe.questions.sets:
                 engine = question_engine(manifest.recipe, set_)
-                chosen = engine.choose([SceneTable.of(of_split)], manifest.seed)
+                chosen = engine.choose([SceneTable.of(of_split)], manifest.recipe.seed)
                 for table, (of_set, held_out) in QUESTION_TABLES.items():
                     if of_set == set_ and not (held_out and split == "train"):
                         again = engine.word(chosen, held_out=held_out)
