@@ -74,6 +74,10 @@ def hub_server() -> Iterator[Hub]:
         server.server_close()
 
 
+class _MissingError(Exception):
+    """What the client is told by the header X-Error-Code."""
+
+
 _REPO = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
 
 
@@ -110,99 +114,103 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.log.append(f"{self.command} {path}")
         signed = path.startswith("/objects/")
         if not signed and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return self._answer(401, {"error": "Invalid credentials"})
-        for (method, pattern), handle in _ROUTES.items():
+            self._answer(401, {"error": "Invalid credentials"})
+            return
+        for (methods, pattern), handle in _ROUTES.items():
             match = re.fullmatch(pattern, path)
-            if match and self.command in method.split("|"):
-                return handle(self, body, **match.groupdict())
-        return self._answer(404, {"error": f"{self.command} {path}"})
+            if match and self.command in methods.split("|"):
+                try:
+                    handle(self, body, **match.groupdict())
+                except _MissingError as error:
+                    self._answer(404, {"error": "missing"}, X_Error_Code=str(error))
+                return
+        self._answer(404, {"error": f"{self.command} {path}"})
 
-    do_GET = do_HEAD = do_POST = do_PUT = _do  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = _do
 
-    def _known(self, repo: str) -> Repo | None:
+    def _known(self, repo: str) -> Repo:
         if repo not in self.hub.repos:
-            self._answer(404, {"error": "no such repository"}, X_Error_Code="RepoNotFound")
-        return self.hub.repos.get(repo)
+            raise _MissingError("RepoNotFound")
+        return self.hub.repos[repo]
 
     def create(self, body: bytes) -> None:
         asked = json.loads(body)
         name = f"{asked['organization']}/{asked['name']}"
         url = {"url": f"{self.hub.url}/datasets/{name}", "name": name}
         if name in self.hub.repos:
-            return self._answer(409, url)
+            self._answer(409, url)
+            return
         private = asked.get("visibility") == "private" or bool(asked.get("private"))
         self.hub.repos[name] = repo = Repo(private=private)
         repo.commit({".gitattributes": b""}, "initial commit")
-        return self._answer(200, url)
+        self._answer(200, url)
 
     def settings(self, body: bytes, repo: str) -> None:
-        if found := self._known(repo):
-            found.gated = json.loads(body)["gated"]
-            self._answer(200)
+        found = self._known(repo)
+        found.gated = json.loads(body)["gated"]
+        self._answer(200)
 
     def refs(self, body: bytes, repo: str) -> None:
-        if found := self._known(repo):
-            tags = [
-                {"name": name, "ref": f"refs/tags/{name}", "targetCommit": oid}
-                for name, oid in found.tags.items()
-            ]
-            main = {
-                "name": "main",
-                "ref": "refs/heads/main",
-                "targetCommit": found.commits[-1][0],
-            }
-            self._answer(200, {"branches": [main], "tags": tags, "converts": []})
+        found = self._known(repo)
+        tags = [
+            {"name": name, "ref": f"refs/tags/{name}", "targetCommit": oid}
+            for name, oid in found.tags.items()
+        ]
+        main = {
+            "name": "main",
+            "ref": "refs/heads/main",
+            "targetCommit": found.commits[-1][0],
+        }
+        self._answer(200, {"branches": [main], "tags": tags, "converts": []})
 
     def info(self, body: bytes, repo: str, revision: str | None = None) -> None:
-        if found := self._known(repo):
-            oid = found.tags.get(revision or "main", found.commits[-1][0])
-            told = {"id": repo, "sha": oid, "private": found.private, "gated": found.gated}
-            names = [{"rfilename": name} for name in sorted(found.files(oid))]
-            self._answer(
-                200, {**told, "siblings": names, "tags": [], "downloads": 0, "likes": 0}
-            )
+        found = self._known(repo)
+        oid = found.tags.get(revision or "main", found.commits[-1][0])
+        told = {"id": repo, "sha": oid, "private": found.private, "gated": found.gated}
+        names = [{"rfilename": name} for name in sorted(found.files(oid))]
+        self._answer(200, {**told, "siblings": names, "tags": [], "downloads": 0, "likes": 0})
 
     def tree(self, body: bytes, repo: str, revision: str, below: str | None = None) -> None:
-        if found := self._known(repo):
-            files = found.files(revision)
-            recursive = "recursive=true" in self.path.lower()
-            start = f"{below}/" if below else ""
-            entries: dict[str, Any] = {}
-            for name, data in sorted(files.items()):
-                if name.startswith(start):
-                    rest = name[len(start) :]
-                    if "/" in rest and not recursive:
-                        folder = start + rest.split("/")[0]
-                        entries[folder] = {"type": "directory", "path": folder, "oid": "0" * 40}
-                    else:
-                        entries[name] = _entry(name, data)
-            if start and not entries:
-                return self._answer(404, {"error": "none"}, X_Error_Code="EntryNotFound")
-            self._answer(200, list(entries.values()))
+        found = self._known(repo)
+        files = found.files(revision)
+        recursive = "recursive=true" in self.path.lower()
+        start = f"{below}/" if below else ""
+        entries: dict[str, Any] = {}
+        for name, data in sorted(files.items()):
+            if name.startswith(start):
+                rest = name[len(start) :]
+                if "/" in rest and not recursive:
+                    folder = start + rest.split("/")[0]
+                    entries[folder] = {"type": "directory", "path": folder, "oid": "0" * 40}
+                else:
+                    entries[name] = _entry(name, data)
+        if start and not entries:
+            raise _MissingError("EntryNotFound")
+        self._answer(200, list(entries.values()))
 
     def paths_info(self, body: bytes, repo: str, revision: str) -> None:
-        if found := self._known(repo):
-            files = found.files(revision)
-            asked = json.loads(body)["paths"]
-            self._answer(200, [_entry(name, files[name]) for name in asked if name in files])
+        found = self._known(repo)
+        files = found.files(revision)
+        asked = json.loads(body)["paths"]
+        self._answer(200, [_entry(name, files[name]) for name in asked if name in files])
 
     def preupload(self, body: bytes, repo: str, revision: str) -> None:
-        if found := self._known(repo):
-            there = found.files(revision)
-            told = []
-            for file in json.loads(body)["files"]:
-                name = file["path"]
-                lfs = name.endswith((".parquet", ".png"))
-                data = there.get(name)
-                told.append(
-                    {
-                        "path": name,
-                        "uploadMode": "lfs" if lfs else "regular",
-                        "shouldIgnore": False,
-                        "oid": None if data is None else _oid(data, lfs),
-                    }
-                )
-            self._answer(200, {"files": told})
+        found = self._known(repo)
+        there = found.files(revision)
+        told = []
+        for file in json.loads(body)["files"]:
+            name = file["path"]
+            lfs = name.endswith((".parquet", ".png"))
+            data = there.get(name)
+            told.append(
+                {
+                    "path": name,
+                    "uploadMode": "lfs" if lfs else "regular",
+                    "shouldIgnore": False,
+                    "oid": None if data is None else _oid(data, lfs),
+                }
+            )
+        self._answer(200, {"files": told})
 
     def batch(self, body: bytes, repo: str) -> None:
         objects = []
@@ -217,12 +225,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def put(self, body: bytes, oid: str) -> None:
         if self.hub.cut_after is not None and len(self.hub.sent) >= self.hub.cut_after:
-            return self._answer(403, {"error": "the line is cut"})
-        if hashlib.sha256(body).hexdigest() != oid:
-            return self._answer(400, {"error": "other bytes than promised"})
-        self.hub.objects[oid] = body
-        self.hub.sent.append(oid)
-        return self._answer(200)
+            self._answer(403, {"error": "the line is cut"})
+        elif hashlib.sha256(body).hexdigest() != oid:
+            self._answer(400, {"error": "other bytes than promised"})
+        else:
+            self.hub.objects[oid] = body
+            self.hub.sent.append(oid)
+            self._answer(200)
 
     def verify(self, body: bytes) -> None:
         asked = json.loads(body)
@@ -230,51 +239,52 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200 if right else 404)
 
     def commit(self, body: bytes, repo: str, revision: str) -> None:
-        if found := self._known(repo):
-            files, message = dict(found.files(revision)), ""
-            for line in body.splitlines():
-                item = json.loads(line)
-                value = item["value"]
-                if item["key"] == "header":
-                    message = value["summary"]
-                elif item["key"] == "file":
-                    files[value["path"]] = base64.b64decode(value["content"])
-                elif item["key"] == "lfsFile":
-                    files[value["path"]] = self.hub.objects[value["oid"]]
-                elif item["key"] == "deletedFile":
-                    del files[value["path"]]
-            oid = found.commit(files, message)
-            self._answer(
-                200,
-                {
-                    "success": True,
-                    "commitOid": oid,
-                    "commitUrl": f"{self.hub.url}/datasets/{repo}/commit/{oid}",
-                },
-            )
+        found = self._known(repo)
+        files, message = dict(found.files(revision)), ""
+        for line in body.splitlines():
+            item = json.loads(line)
+            value = item["value"]
+            if item["key"] == "header":
+                message = value["summary"]
+            elif item["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif item["key"] == "lfsFile":
+                files[value["path"]] = self.hub.objects[value["oid"]]
+            elif item["key"] == "deletedFile":
+                del files[value["path"]]
+        oid = found.commit(files, message)
+        self._answer(
+            200,
+            {
+                "success": True,
+                "commitOid": oid,
+                "commitUrl": f"{self.hub.url}/datasets/{repo}/commit/{oid}",
+            },
+        )
 
     def tag(self, body: bytes, repo: str, revision: str) -> None:
-        if found := self._known(repo):
-            name = json.loads(body)["tag"]
-            if name in found.tags:
-                return self._answer(409, {"error": "the tag is there"})
-            found.tags[name] = found.commits[-1][0] if revision == "main" else revision
-            self._answer(200)
+        found = self._known(repo)
+        name = json.loads(body)["tag"]
+        if name in found.tags:
+            self._answer(409, {"error": "the tag is there"})
+            return
+        found.tags[name] = found.commits[-1][0] if revision == "main" else revision
+        self._answer(200)
 
     def resolve(self, body: bytes, repo: str, revision: str, name: str) -> None:
-        if found := self._known(repo):
-            files = found.files(revision)
-            if name not in files:
-                return self._answer(404, {"error": "none"}, X_Error_Code="EntryNotFound")
-            data, status, headers = files[name], 200, {}
-            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            if asked:
-                start, end = int(asked[1]), int(asked[2] or len(data) - 1)
-                headers["Content_Range"] = f"bytes {start}-{end}/{len(data)}"
-                data, status = data[start : end + 1], 206
-            headers |= {"ETag": f'"{_oid(files[name], True)}"', "Accept_Ranges": "bytes"}
-            headers["X_Repo_Commit"] = found.tags.get(revision, found.commits[-1][0])
-            return self._answer(status, data, **headers)
+        found = self._known(repo)
+        files = found.files(revision)
+        if name not in files:
+            raise _MissingError("EntryNotFound")
+        data, status, headers = files[name], 200, {}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked:
+            start, end = int(asked[1]), int(asked[2] or len(data) - 1)
+            headers["Content_Range"] = f"bytes {start}-{end}/{len(data)}"
+            data, status = data[start : end + 1], 206
+        headers |= {"ETag": f'"{_oid(files[name], True)}"', "Accept_Ranges": "bytes"}
+        headers["X_Repo_Commit"] = found.tags.get(revision, found.commits[-1][0])
+        self._answer(status, data, **headers)
 
     def whoami(self, body: bytes) -> None:
         self._answer(200, {"name": "tester", "type": "user", "orgs": []})

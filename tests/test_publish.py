@@ -22,7 +22,7 @@ from st_audioqa.cli import cli
 from st_audioqa.corpus.bench import choose
 from st_audioqa.corpus.front_matter import front_matter, schema_of, tables_of
 from st_audioqa.corpus.manifest import Manifest
-from st_audioqa.corpus.schema import BENCH_SCHEMA, QA_SCHEMA
+from st_audioqa.corpus.schema import BENCH_SCHEMA
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.files import file_sha256
 from st_audioqa.pipeline.generate import ask_again
@@ -262,7 +262,7 @@ def test_predictions_for_held_questions_are_scored_with_the_answers(secret_dir, 
 
 
 def test_a_model_is_asked_held_questions_and_told_no_answer(held, tmp_path):
-    public, private = held
+    public, _ = held
     predictions = tmp_path / "oracle.jsonl"
     command("eval", "run", "oracle", public, "--out", predictions)
     said = [json.loads(line) for line in predictions.read_text().splitlines()[1:]]
