@@ -69,14 +69,15 @@ def write_card(
     shown_in, shown = published or (folder, manifest)
     sounds = _sounds(folder, manifest, shown.held)
     sounds.write(shown_in)
-    text = _text(folder, manifest, shown, sounds, sections, gated)
+    text = _text(folder, manifest, (shown_in, shown), sounds, sections, gated)
     write_text(shown_in / "README.md", text)
     write_croissant(shown_in, shown, sounds)
 
 
 def card_text(folder: Path, manifest: Manifest, sections: Sequence[str] = ()) -> str:
     """The text of the card."""
-    return _text(folder, manifest, manifest, _sounds(folder, manifest), sections)
+    shown = (folder, manifest)
+    return _text(folder, manifest, shown, _sounds(folder, manifest), sections)
 
 
 def _sounds(folder: Path, manifest: Manifest, held: Sequence[str] = ()) -> Sounds:
@@ -87,12 +88,13 @@ def _sounds(folder: Path, manifest: Manifest, held: Sequence[str] = ()) -> Sound
 def _text(
     folder: Path,
     manifest: Manifest,
-    shown: Manifest,
+    published: tuple[Path, Manifest],
     sounds: Sounds,
     sections: Sequence[str],
     gated: bool = False,
 ) -> str:
     recipe = manifest.recipe
+    shown_in, shown = published
     parts = [
         front_matter(shown, sounds, gated=gated),
         f"# {recipe.name}: a spatio-temporal audio question answering corpus",
@@ -104,7 +106,7 @@ def _text(
         _counts(folder, manifest),
         _question_counts(folder, manifest),
         balance_text(read_rows(folder / e.path, BALANCE_COLUMNS) for e in manifest.qa),
-        _figures(folder),
+        _figures(shown_in),
         _LOAD + (_LOAD_BENCH if shown.bench else ""),
         _sources(manifest, sounds),
         *sections,

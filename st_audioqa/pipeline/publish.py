@@ -45,14 +45,14 @@ def refresh(folder: Path, *, gated: bool) -> bool:
     manifest = Manifest.load(folder)
     if manifest.held:
         return True
-    drawn = _drawn(folder)
+    drawn = _drawn(folder, folder)
     write_card(folder, manifest, card_sections(folder, manifest), gated=gated)
     return drawn
 
 
-def _drawn(folder: Path) -> bool:
+def _drawn(folder: Path, into: Path) -> bool:
     try:
-        plot_stats(Corpus(folder), folder / FIGURES)
+        plot_stats(Corpus(folder), into / FIGURES)
     except MissingPackageError:
         return False
     return True
@@ -74,12 +74,7 @@ def hold_answers(folder: Path, out: Path, splits: Sequence[str], *, gated: bool)
             raise UserError(f"{public} holds another corpus: choose another folder for --out.")
         return made
     manifest = hold(folder, public, out / "private", splits)
-    _drawn(folder)
-    pictures = folder / FIGURES
-    for path in sorted(pictures.glob("*.png")):
-        target = public / FIGURES / path.name
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(path.read_bytes())
+    _drawn(folder, public)
     write_card(
         folder,
         whole,
