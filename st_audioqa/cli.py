@@ -36,7 +36,13 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _CORPUS = click.Path(path_type=Path)
 
 
-class _Place(click.ParamType):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # older releases of click have no type parameter
+    _ParamType = click.ParamType
+
+
+class _Place(_ParamType):
     """A folder, or an address such as s3://bucket/corpus or hf://datasets/ORG/NAME."""
 
     name = "place"

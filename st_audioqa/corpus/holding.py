@@ -45,7 +45,7 @@ _QUESTION_BLANKS = {
     "template_id": "",
     "paraphrase_id": 0,
 }
-_SCENE_BLANKS = {
+_SCENE_BLANKS: dict[str, Any] = {
     "configuration": "",
     "room": {"provider": "", "name": "", "category": "", "parameters": "{}"},
     "listener": None,

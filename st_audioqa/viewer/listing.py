@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from st_audioqa.corpus.manifest import QUESTION_TABLES
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.corpus.schema import question_from_row
-from st_audioqa.corpus.shards import reading
+from st_audioqa.corpus.shards import parquet_file
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.scene import Question
+from st_audioqa.storage import Place
 
 __all__ = ["Entry", "Listing"]
 
@@ -26,7 +25,7 @@ _COLUMNS = (
     "room.category",
     "sources.list.element.labels",
 )
-_Place = tuple[str, Path, int]
+_Group = tuple[str, Place, int]
 """Table, shard and row group."""
 
 
@@ -71,13 +70,13 @@ class Listing:
             if any(entry.split in self.splits for entry in corpus.manifest.entries(table))
         ]
         self.entries = {entry.scene_id: entry for entry in self._scenes(corpus)}
-        self._places: dict[str, list[_Place]] = {}
+        self._places: dict[str, list[_Group]] = {}
         self._find_questions(corpus)
 
     def questions(self, scene_id: str) -> Iterator[tuple[str, Question]]:
         """The questions of a scene, each with its table; reads the row groups they lie in."""
         for table, path, group in self._places.get(scene_id, ()):
-            with reading(path), pq.ParquetFile(path) as file:
+            with parquet_file(path) as file:
                 rows = file.read_row_group(group)
                 rows = rows.filter(pc.equal(rows["scene_id"], scene_id)).to_pylist()
             for row in rows:
@@ -87,7 +86,7 @@ class Listing:
         """Scene, id and family of every question; reads those columns alone."""
         columns = ["scene_id", "question_id", "family"]
         for path in {path: None for places in self._places.values() for _, path, _ in places}:
-            with reading(path), pq.ParquetFile(path) as file:
+            with parquet_file(path) as file:
                 for batch in file.iter_batches(columns=columns):
                     found = batch.to_pydict()
                     yield from zip(*(found[name] for name in columns), strict=True)
@@ -97,7 +96,7 @@ class Listing:
             if shard.split not in self.splits:
                 continue
             path = corpus.folder / shard.path
-            with reading(path), pq.ParquetFile(path) as file:
+            with parquet_file(path) as file:
                 for batch in file.iter_batches(columns=list(_COLUMNS)):
                     yield from (_entry(row, path) for row in batch.to_pylist())
 
@@ -107,8 +106,8 @@ class Listing:
                 if shard.split in self.splits:
                     self._find_in(table, corpus.folder / shard.path)
 
-    def _find_in(self, table: str, path: Path) -> None:
-        with reading(path), pq.ParquetFile(path) as file:
+    def _find_in(self, table: str, path: Place) -> None:
+        with parquet_file(path) as file:
             for group in range(file.num_row_groups):
                 found = file.read_row_group(group, columns=["scene_id", "family"])
                 pairs = found.group_by(["scene_id", "family"]).aggregate([])
@@ -122,7 +121,7 @@ class Listing:
                         places.append((table, path, group))
 
 
-def _entry(row: dict[str, object], path: Path) -> Entry:
+def _entry(row: dict[str, object], path: Place) -> Entry:
     try:
         room, sources = row["room"], row["sources"]
         return Entry(
