@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FunctionType
 
 from st_audioqa.corpus.audio import encode_flac
-from st_audioqa.pipeline import draw, generate, render
+from st_audioqa.pipeline import draw, generate, render, shard
 from st_audioqa.pipeline.plan import make_plan
 from st_audioqa.pipeline.tools import open_tools
 from st_audioqa.recipes import Recipe, load_recipe
@@ -124,7 +124,7 @@ def workers(recipe: Recipe) -> None:
     """Scenes per second of wall time with two workers and with one, started afresh."""
     rates = {}
     for count in (2, 1):
-        generate._opened.clear()  # what an earlier run keeps in memory would count as speed
+        shard._opened.clear()  # what an earlier run keeps in memory would count as speed
         with tempfile.TemporaryDirectory() as folder:
             work = generate.plan_corpus(recipe, Path(folder) / "corpus", with_audio=True)
             ticks: list[float] = []

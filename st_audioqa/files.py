@@ -52,9 +52,9 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def remove_partials(folder: Path) -> None:
-    """Removes what killed processes left half-written in a folder."""
-    for path in folder.glob(".*.partial"):
+def remove_partials(folder: Path, name: str = "") -> None:
+    """Removes what killed processes left half-written in a folder, all or of one file."""
+    for path in folder.glob(f".{name}*.partial"):
         path.unlink(missing_ok=True)
 
 

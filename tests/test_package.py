@@ -20,6 +20,7 @@ VOCABULARY = (
     "noun",
     "errors",
     "files",
+    "child",
     "seeding",
     "registry",
     "foa",

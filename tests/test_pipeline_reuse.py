@@ -145,7 +145,7 @@ def test_a_corpus_with_reuse_is_right_and_the_same_from_any_number_of_workers(tm
 
 
 def test_the_cache_on_disk_changes_no_byte_and_is_used(tmp_path, monkeypatch):
-    from st_audioqa.pipeline import generate
+    from st_audioqa.pipeline import generate, shard
     from st_audioqa.renderers.engines.image_source import Engine
 
     recipe = small_recipe(splits={"test": {"S": 2, "D": 1}})
@@ -154,7 +154,7 @@ def test_the_cache_on_disk_changes_no_byte_and_is_used(tmp_path, monkeypatch):
     def cached(folder):
         work = generate.plan_corpus(recipe, tmp_path / folder, with_audio=True)
         generate.render_scenes(work, 1, lambda: None, tmp_path / "rirs")
-        generate._opened.clear()
+        shard._opened.clear()
         generate.finish(work)
         return tmp_path / folder
 

@@ -45,7 +45,7 @@ def ask(engine, seed, room=ROOM):
 
 
 def child_of(engine):
-    return engine._child._process.pid
+    return engine._child._child.process.pid
 
 
 def gone(pid, within_s=5.0):
@@ -167,7 +167,7 @@ def test_the_child_ends_with_a_killed_parent():
         "ask(engine, 7)\n"
         "threading.Thread(target=ask, args=(engine, 6)).start()\n"
         "time.sleep(0.3)\n"
-        "print(engine._child._process.pid, flush=True)\n"
+        "print(engine._child._child.process.pid, flush=True)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program],

@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pyarrow.parquet as pq
 
-from st_audioqa.corpus.audio import encode_flac
 from st_audioqa.corpus.card import write_card
 from st_audioqa.corpus.leakage import SUBJECT_COLUMNS, Leakage
 from st_audioqa.corpus.manifest import (
@@ -22,19 +20,17 @@ from st_audioqa.corpus.manifest import (
 )
 from st_audioqa.corpus.schema import (
     QA_SCHEMA,
-    SCENES_SCHEMA,
     question_to_row,
-    scene_to_row,
 )
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import check_mids, noun, related
-from st_audioqa.execution.local import run_tasks
+from st_audioqa.execution import Backend, Dask, Inline, Processes, results
 from st_audioqa.files import file_sha256
-from st_audioqa.pipeline.plan import Plan, Shard, make_plan
-from st_audioqa.pipeline.render import produce
-from st_audioqa.pipeline.tools import Tools, check_rooms, open_tools
+from st_audioqa.pipeline.plan import Plan, make_plan
+from st_audioqa.pipeline.shard import ShardJob, opened_tools, run_shard
+from st_audioqa.pipeline.tools import check_rooms, open_tools
 from st_audioqa.pipeline.validity import card_sections
 from st_audioqa.pipeline.work import Work
 from st_audioqa.recipes import Recipe
@@ -55,23 +51,12 @@ _LABEL_COLUMNS = ("sources.list.element.labels", "sources.list.element.mids")
 _QUESTIONS_PER_ROW_GROUP = 5_000
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One shard to be made; small enough to be sent to another process."""
-
-    folder: Path
-    recipe: Recipe
-    shard: Shard
-    path: str
-    with_audio: bool
-    rir_cache: Path | None
-
-
 def render_scenes(
     work: Work,
     workers: int,
     on_scene: Callable[[], object],
     rir_cache: Path | None = None,
+    backend: Backend | None = None,
 ) -> None:
     """Draws and renders every shard that is not finished.
 
@@ -79,34 +64,42 @@ def render_scenes(
     ----------
     work : Work
     workers : int
-        Processes.
+        Processes of this machine; 1 is this one.
     on_scene : callable
-        Called after every scene.
+        Called after every scene, or for all scenes of a shard where only its end is heard of.
     rir_cache : Path, optional
         Folder that keeps impulse responses from run to run; it changes no byte of the corpus.
+    backend : Backend, optional
+        Where shards are made instead (`st_audioqa.execution`); changes no byte either.
 
     Raises
     ------
     UserError
-        A recipe that cannot be carried out, or a worker that died; finished shards stay.
+        A recipe that cannot be carried out, or shards that failed at every attempt; finished
+        shards stay.
     """
     recipe = work.plan.recipe
     tools = open_tools(recipe)  # so that a mistake shows here, before any process is started
     check_rooms(tools.provider)
     with work.alone():
-        tasks = [
-            _Task(
-                work.folder,
-                recipe,
-                shard,
-                work.scenes_path(shard),
-                work.with_audio,
-                rir_cache,
-            )
-            for shard in work.todo()
-        ]
-        for shard, rejections in run_tasks(_make_shard, tasks, workers, on_scene):
-            work.mark(shard, len(shard.scenes), rejections)
+        jobs = [work.job(shard, rir_cache) for shard in work.todo()]
+        if backend is None:
+            backend = Inline() if workers == 1 or len(jobs) <= 1 else Processes(workers)
+        ahead = 0
+
+        def on_tick() -> None:
+            nonlocal ahead
+            ahead += 1
+            on_scene()
+
+        for rows in results(backend, run_shard, jobs, on_tick, name=_name, items="shards"):
+            ahead -= rows
+            for _ in range(-ahead if isinstance(backend, Dask) else 0):
+                on_tick()
+
+
+def _name(job: ShardJob) -> str:
+    return job.shard.name
 
 
 def ask_questions(
@@ -210,39 +203,10 @@ def _leakage(folder: Path, scenes: list[ShardEntry]) -> dict[str, dict[str, int]
     return leakage.report()
 
 
-def _make_shard(task: _Task, tick: Callable[[], object]) -> tuple[Shard, Counter[str]]:
-    """Draws, renders and writes one shard; depends on the task alone."""
-    tools = _tools(task.recipe, task.rir_cache)
-    rows = []
-    bits = task.recipe.corpus.flac_bits
-    rejections: Counter[str] = Counter()
-    for spec in task.shard.scenes:
-        produced = produce(spec, tools, with_audio=task.with_audio)
-        audio = None if produced.audio is None else encode_flac(produced.audio, bits)
-        rows.append(scene_to_row(produced.scene, audio))
-        rejections += produced.rejections
-        tick()
-    size = task.recipe.corpus.row_group_size
-    write_shard(task.folder / task.path, rows, SCENES_SCHEMA, size)
-    return task.shard, rejections
-
-
-_opened: dict[tuple[str, Path | None], Tools] = {}
-
-
-def _tools(recipe: Recipe, rir_cache: Path | None = None) -> Tools:
-    """The tools of a recipe, opened once per process."""
-    key = (recipe.model_dump_json(), rir_cache)
-    if key not in _opened:
-        _opened.clear()
-        _opened[key] = open_tools(recipe, rir_cache)
-    return _opened[key]
-
-
 def _manifest(
     plan: Plan, scenes: list[ShardEntry], rejections: Counter[str], *, with_audio: bool
 ) -> Manifest:
-    tools = _tools(plan.recipe)
+    tools = opened_tools(plan.recipe)
     return Manifest(
         recipe=plan.recipe.published,
         recipe_hash=plan.recipe.hash,

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,12 @@ class Shard:
     split: str
     scenes: tuple[SceneSpec, ...]
 
+    @property
+    def text(self) -> str:
+        """All that it is to hold, as JSON."""
+        # Not dataclasses.asdict, whose deep copies take most of the time of a large plan.
+        return json.dumps([self.name, [_fields(spec) for spec in self.scenes]])
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -56,14 +63,18 @@ class Plan:
         """Scenes in all shards."""
         return sum(len(shard.scenes) for shard in self.shards)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of recipe and scenes: work done for another plan is not taken for ours."""
         digest = hashlib.sha256(self.recipe.hash.encode())
         for shard in self.shards:
-            text = json.dumps([shard.name, [asdict(spec) for spec in shard.scenes]])
-            digest.update(text.encode())
+            digest.update(shard.text.encode())
         return digest.hexdigest()
+
+
+def _fields(spec: SceneSpec) -> dict[str, Any]:
+    geometry = None if spec.geometry is None else spec.geometry.__dict__
+    return {**spec.__dict__, "geometry": geometry}
 
 
 def make_plan(recipe: Recipe) -> Plan:

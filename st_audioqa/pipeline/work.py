@@ -2,8 +2,9 @@
 
 `.work/plan.json` says what is being made; `.work/<shard>.json` is written after a shard. A mark
 counts only for this plan and these versions of the packages, and while the shard's file still has
-the bytes it was marked with. One process at a time holds `.work/lock`. The folder goes when the
-corpus is finished.
+the bytes it was marked with. One run at a time holds `.work/lock`, and whoever makes a shard holds
+`.work/<shard>.lock`; the kernel frees both however a process ends. The folder goes when the corpus
+is finished.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from st_audioqa.corpus.manifest import (
     library_versions,
 )
 from st_audioqa.errors import UserError
-from st_audioqa.files import file_sha256, remove_partials, write_text
+from st_audioqa.files import remove_partials, write_text
 from st_audioqa.pipeline.plan import Plan, Shard, make_plan
+from st_audioqa.pipeline.shard import LET_GO_S, ShardJob
 from st_audioqa.recipes import Recipe
 
 __all__ = ["Work"]
@@ -54,7 +56,8 @@ class Work:
         self.with_audio = with_audio
         # Rooms have no digest of all files: the place stands for them, as long as the work goes on.
         rooms = plan.recipe.rooms.options
-        made_by = json.dumps([plan.hash, rooms, with_audio, library_versions()], sort_keys=True)
+        self._versions = library_versions()
+        made_by = json.dumps([plan.hash, rooms, with_audio, self._versions], sort_keys=True)
         self._key = hashlib.sha256(made_by.encode()).hexdigest()
         self._lock = FileLock(folder / _FOLDER / "lock", blocking=False)
 
@@ -133,6 +136,10 @@ class Work:
         """
         try:
             with self._lock:
+                # A worker of a run that was killed lets go of its shard a moment later.
+                for path in (self.folder / _FOLDER).glob("*-*.lock"):
+                    with FileLock(path, timeout=LET_GO_S):
+                        pass
                 for part in ("scenes", *QUESTION_TABLES, _FOLDER, "."):
                     remove_partials(self.folder / part)
                 yield
@@ -155,18 +162,30 @@ class Work:
         """Shards that are not finished."""
         return [shard for shard in self.plan.shards if self._mark(shard) is None]
 
-    def mark(self, shard: Shard, rows: int, rejections: Counter[str]) -> None:
-        """Declares a shard finished, after its file has been renamed into place."""
-        path = self.folder / self.scenes_path(shard)
-        entry = ShardEntry(
+    def job(
+        self, shard: Shard, rir_cache: Path | None = None, *, of_run: bool = True
+    ) -> ShardJob:
+        """All that is needed to make a shard.
+
+        Parameters
+        ----------
+        shard : Shard
+        rir_cache : Path, optional
+        of_run : bool
+            Whether it is part of a run that has the corpus to itself (`alone`).
+        """
+        return ShardJob(
+            folder=self.folder,
+            recipe=self.plan.recipe,
+            shard=shard,
             path=self.scenes_path(shard),
-            split=shard.split,
-            rows=rows,
-            bytes=path.stat().st_size,
-            sha256=file_sha256(path),
+            with_audio=self.with_audio,
+            rir_cache=rir_cache,
+            mark=self._mark_path(shard),
+            key=self._key,
+            versions=self._versions,
+            alone=None if of_run else self.folder / _FOLDER / "lock",
         )
-        mark = {"key": self._key, "entry": entry.model_dump(), "rejections": dict(rejections)}
-        write_text(self._mark_path(shard), json.dumps(mark, sort_keys=True))
 
     def finished_shards(self) -> tuple[list[ShardEntry], Counter[str]]:
         """Entries of all shards, and the rejections of all together.
@@ -223,10 +242,4 @@ class Work:
 
     def _mark(self, shard: Shard) -> dict[str, Any] | None:
         """The mark of a shard, where it is valid."""
-        try:
-            mark: dict[str, Any] = json.loads(self._mark_path(shard).read_text("utf-8"))
-            path = self.folder / self.scenes_path(shard)
-            valid = mark["key"] == self._key and file_sha256(path) == mark["entry"]["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return mark if valid else None
+        return self.job(shard).valid_mark()

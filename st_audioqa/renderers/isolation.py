@@ -5,30 +5,23 @@ has the engine work in a child process: the parent waits for each answer no long
 limit, the child may not take more than a share of memory, and a child that failed is replaced. The
 query it failed at becomes a `RejectedDraw`, so that the scene is drawn again and counted.
 
-The child is a fresh interpreter, started at the first query. It knows nothing of the parent's
-`__main__`, prints nothing, and ends with its parent however that ends: its standard input is a
-pipe from the parent, and the kernel ends it when the pipe closes, even if it hangs.
+The child (`st_audioqa.child`) is started at the first query, prints nothing, and ends with its
+parent however that ends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import pickle
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
-import time
-import weakref
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from st_audioqa.child import Child, end_with_parent, sendable
 from st_audioqa.errors import RejectedDraw, UserError
 from st_audioqa.renderers.engine import RIREngine
 from st_audioqa.scene import Room
@@ -45,7 +38,6 @@ MAX_FAILURES = 3
 """Queries in a row that may fail before the engine is given up."""
 
 _START_S = 120.0
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class IsolatedEngine:
@@ -168,31 +160,16 @@ class _Child:
     """The process and the ways to talk to it."""
 
     def __init__(self, make: Callable[[], RIREngine], memory_limit_gb: float) -> None:
-        ours, theirs = socket.socketpair()
-        self._owner = os.getpid()
         self._room: Room | None = None
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        with theirs:
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._said,
-                    pass_fds=[theirs.fileno()],
-                    env={**os.environ, **_ONE_THREAD},
-                    start_new_session=True,  # so that Ctrl-C reaches the parent alone
-                )
-            except OSError as error:
-                ours.close()
-                self._said.close()
-                raise _ChildFailed("engine_crash", f"no process: {error}") from error
-        self._connection = Connection(ours.detach())
-        self.close = weakref.finalize(
-            self, _end, self._owner, self._process, self._connection, self._said
-        )
+        try:
+            # In a session of its own, so that Ctrl-C reaches the parent alone.
+            self._child = Child(__name__, said=self._said, new_session=True)
+        except OSError as error:
+            self._said.close()
+            raise _ChildFailed("engine_crash", f"no process: {error}") from error
+        self._connection = self._child.connection
         with self._failing():
-            self._connection.send(sys.path)
             self._connection.send((make, memory_limit_gb))
             answer = self._received(_START_S)
         if isinstance(answer, Exception):
@@ -200,7 +177,12 @@ class _Child:
 
     def usable(self) -> bool:
         """False in a process that was forked from the one that started the child."""
-        return self._owner == os.getpid()
+        return self._child.usable()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._child.close()
+        self._said.close()
 
     def ask(
         self, room: Room, query: tuple[ArrayLike, ArrayLike, int], time_limit_s: float
@@ -230,8 +212,7 @@ class _Child:
         try:
             yield
         except (EOFError, OSError):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
+            code = self._child.ended()
             self._said.seek(0)
             said = self._said.read().decode(errors="replace")
             last = said.strip().splitlines()[-1:]
@@ -239,42 +220,19 @@ class _Child:
                 reason = "engine_memory"
             else:
                 reason = "engine_crash"
-            detail = ": ".join([f"its process ended with code {self._process.poll()}", *last])
+            detail = ": ".join([f"its process ended with code {code}", *last])
             raise _ChildFailed(reason, detail) from None
 
 
-def _end(
-    owner: int, process: subprocess.Popen[bytes], connection: Connection, said: IO[bytes]
-) -> None:
-    """Ends a child; in a forked process only lets go of it."""
-    if owner == os.getpid():
-        process.kill()
-        process.wait()
-    connection.close()
-    said.close()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-_PROGRAM = """
-import sys
-from multiprocessing.connection import Connection
-connection = Connection(int(sys.argv[1]))
-sys.path[:] = connection.recv()
-from st_audioqa.renderers.isolation import _serve
-_serve(connection)
-"""
-
-
-def _serve(connection: Connection) -> None:
+def serve(connection: Connection) -> None:
     """What the child does until its parent is gone."""
-    _end_with_parent()
+    end_with_parent()
     try:
         make, memory_limit_gb = connection.recv()
         engine: RIREngine = make()
         _limit_memory(memory_limit_gb)
     except Exception as error:
-        connection.send(_sendable(error))
+        connection.send(sendable(error))
         return
     connection.send(None)
     room: Room | None = None
@@ -290,31 +248,10 @@ def _serve(connection: Connection) -> None:
             rirs = engine.rirs(room, listener, sources, seed=seed)
             rirs = np.ascontiguousarray(rirs, dtype=np.float32)
         except Exception as error:
-            connection.send(_sendable(error))
+            connection.send(sendable(error))
         else:
             connection.send(rirs.shape)
             connection.send_bytes(_bytes(rirs))
-
-
-def _end_with_parent() -> None:
-    """Has the kernel end this process once the other end of its standard input is closed.
-
-    Nothing is ever written there, so the one event it signals is the end of the parent.
-    """
-    import fcntl
-    import signal
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
-
-
-def _leave_at_end_of_input() -> None:
-    """Where the kernel does not signal, or the parent had ended before."""
-    while os.read(0, 1):
-        time.sleep(0.1)
-    os._exit(1)
 
 
 def _bytes(array: NDArray[np.float32]) -> memoryview:
@@ -331,12 +268,3 @@ def _limit_memory(limit_gb: float) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     # A crash is expected, a file with all its memory is not.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error itself, or where it cannot be pickled, its words."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

@@ -23,7 +23,7 @@ from st_audioqa.corpus.manifest import ShardEntry
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
-from st_audioqa.execution.local import run_tasks
+from st_audioqa.execution import run_tasks
 from st_audioqa.files import whole
 from st_audioqa.models.features import FeatureSpec
 from st_audioqa.models.frontend import FOAFrontend
