@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import statistics
+import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,23 @@ import click
 from tqdm import tqdm
 
 import st_audioqa
+from st_audioqa.commands.doctor import doctor
 from st_audioqa.commands.leaderboard import leaderboard, submit
+from st_audioqa.commands.options import CORPUS as _CORPUS
+from st_audioqa.commands.options import FILE as _FILE
+from st_audioqa.commands.options import FOLDER as _FOLDER
+from st_audioqa.commands.options import SEED as _SEED
+from st_audioqa.commands.options import backend_of as _backend_of
+from st_audioqa.commands.options import cluster_options as _cluster_options
+from st_audioqa.commands.options import events_option as _events
+from st_audioqa.commands.options import progress as _progress
+from st_audioqa.commands.options import rir_cache_option as _rir_cache
+from st_audioqa.commands.options import rooms_option as _rooms
+from st_audioqa.commands.options import workers_option as _workers
 from st_audioqa.commands.publish import bench, publish
 from st_audioqa.commands.report import report
+from st_audioqa.commands.shards import array, generate_shard, status
+from st_audioqa.commands.verify import verify
 from st_audioqa.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
@@ -31,9 +46,6 @@ if TYPE_CHECKING:
     from st_audioqa.storage import Place
 
 __all__ = ["cli", "main"]
-
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_CORPUS = click.Path(path_type=Path)
 
 
 if TYPE_CHECKING:
@@ -56,15 +68,6 @@ class _Place(_ParamType):
 
 
 _PLACE = _Place()
-_SEED = click.IntRange(0, 2**63 - 1)
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-@contextmanager
-def _progress(total: int, what: str) -> Iterator[tqdm[Any]]:
-    """A progress bar on standard error."""
-    with tqdm(total=total, desc=what, unit=" scenes", dynamic_ncols=True) as bar:
-        yield bar
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,20 +76,8 @@ def cli() -> None:
     """Spatio-temporal audio question answering: make corpora, verify them, score models."""
 
 
-@cli.command()
-def doctor() -> None:
-    """Say what is installed, what works here, and what installs the rest.
-
-    "--" marks what is optional and missing; exit code 1 means that nothing can work.
-    """
-    from st_audioqa.doctor import examine
-
-    findings = examine(Path.cwd())
-    for finding in findings:
-        mark = {"ok": "ok", "missing": "--", "fail": "FAIL"}[finding.state]
-        click.echo(f"{mark:<4} {finding.subject:<20} {finding.text}")
-    if any(finding.state == "fail" for finding in findings):
-        sys.exit(1)
+for _command in (doctor, status, generate_shard, array, verify):
+    cli.add_command(_command)
 
 
 def _recipe_options(function: Any) -> Any:
@@ -96,39 +87,13 @@ def _recipe_options(function: Any) -> Any:
             "--questions-only", is_flag=True, help="Draw scenes without rendering audio."
         ),
         click.option("--engine", help="Take this RIR engine instead of the recipe's."),
-        click.option(
-            "--rooms",
-            type=_CORPUS,
-            help="Where the meshes or buildings lie, instead of the recipe's rooms.options.path.",
-        ),
-        click.option(
-            "--events",
-            multiple=True,
-            metavar="FOLDER",
-            help="Where the recordings lie, instead of the recipe's events.path; PART=FOLDER "
-            "for a part of a mix.",
-        ),
+        _rooms,
+        _events,
         click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's."),
         click.option("--out", "folder", type=_FOLDER, help="Output folder."),
     ):
         function = option(function)
     return click.argument("recipe")(function)
-
-
-_workers = click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="all cores",
-    help="Processes; any number gives the same bytes.",
-)
-
-
-_rir_cache = click.option(
-    "--rir-cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps impulse responses from run to run; changes no byte.",
-)
 
 
 def _begin(
@@ -202,7 +167,7 @@ def _tell_prediction(recipe: str, *, questions_only: bool, **chosen: Any) -> Non
     )
 
 
-def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
+def _render(work: Any, rir_cache: Path | None, **where: Any) -> None:
     from st_audioqa.pipeline.generate import render_scenes
 
     todo = work.todo()
@@ -211,7 +176,8 @@ def _render(work: Any, workers: int, rir_cache: Path | None) -> None:
         click.echo(f"Resuming: {done} of {work.plan.n_scenes} scenes are there already.")
     with _progress(work.plan.n_scenes, "scenes") as bar:
         bar.update(done)
-        render_scenes(work, workers, lambda: bar.update(1), rir_cache)
+        backend = _backend_of(**where)
+        render_scenes(work, where["workers"], lambda: bar.update(1), rir_cache, backend)
 
 
 def _tell_finished(manifest: Any, folder: Path) -> None:
@@ -227,9 +193,17 @@ def _tell_finished(manifest: Any, folder: Path) -> None:
 @cli.command()
 @_recipe_options
 @_workers
+@_cluster_options
 @_rir_cache
 def generate(
-    recipe: str, folder: Path | None, workers: int, rir_cache: Path | None, **chosen: Any
+    recipe: str,
+    folder: Path | None,
+    workers: int,
+    cluster: str | None,
+    attempts: int,
+    timeout_min: float,
+    rir_cache: Path | None,
+    **chosen: Any,
 ) -> None:
     """Make the corpus of RECIPE (a bundled name or a TOML file); resumes where it was cut."""
     from st_audioqa.corpus.manifest import Manifest
@@ -240,7 +214,14 @@ def generate(
         click.echo("Nothing to do: this corpus is finished.")
         manifest = Manifest.load(work.folder)
     else:
-        _render(work, workers, rir_cache)
+        _render(
+            work,
+            rir_cache,
+            workers=workers,
+            cluster=cluster,
+            attempts=attempts,
+            timeout_min=timeout_min,
+        )
         manifest = finish(work)
     _tell_finished(manifest, work.folder)
 
@@ -263,13 +244,14 @@ def plan(recipe: str, folder: Path | None, dry_run: bool, **chosen: Any) -> None
 @cli.command()
 @click.argument("folder", type=_CORPUS)
 @_workers
+@_cluster_options
 @_rir_cache
-def render(folder: Path, workers: int, rir_cache: Path | None) -> None:
+def render(folder: Path, rir_cache: Path | None, **where: Any) -> None:
     """Draw and render the scenes planned in FOLDER; resumes where it was cut."""
     from st_audioqa.pipeline.work import Work
 
     work = Work.resume(folder)
-    _render(work, workers, rir_cache)
+    _render(work, rir_cache, **where)
     click.echo(f"All scenes are rendered; next: st-audioqa questions {folder}")
 
 
@@ -288,12 +270,7 @@ def questions(folder: Path) -> None:
 
 @cli.command()
 @click.argument("recipe")
-@click.option(
-    "--rooms",
-    "rooms_path",
-    type=_CORPUS,
-    help="Where the meshes or buildings lie, instead of the recipe's rooms.options.path.",
-)
+@click.option("--rooms", "rooms_path", type=_CORPUS, help="Where the meshes or buildings lie.")
 def rooms(recipe: str, rooms_path: Path | None) -> None:
     """Check the room files of RECIPE and print what their surfaces are made of."""
     from st_audioqa.pipeline.places import with_places
@@ -325,57 +302,6 @@ def card(folder: Path) -> None:
     manifest = Manifest.load(folder)
     write_card(folder, manifest, card_sections(folder, manifest))
     click.echo(f"The card is written: {folder / 'README.md'}")
-
-
-@cli.command()
-@click.argument("folder", type=_CORPUS)
-@click.option("--json", "json_path", type=_FILE, help="Also write a report.")
-@click.option(
-    "--rooms",
-    "rooms_path",
-    type=click.Path(path_type=Path),
-    help="Where the meshes or buildings of the rooms lie; a corpus does not say it.",
-)
-def verify(folder: Path, json_path: Path | None, rooms_path: Path | None) -> None:
-    """Check files, tables, labels, answers and audio of the corpus in FOLDER."""
-    from st_audioqa.corpus.manifest import Manifest
-    from st_audioqa.pipeline.verify import MIN_SCENES
-    from st_audioqa.pipeline.verify import verify as run_verify
-
-    total = sum(entry.rows for entry in Manifest.load(folder).scenes)
-    with _progress(total, "verify") as bar:
-        report = run_verify(
-            folder,
-            lambda: bar.update(1),
-            rooms_path,
-        )
-    if json_path is not None:
-        median = report.median_doa_error_deg if report.doa_error_deg else None
-        lead_s = report.lead_s if report.leads else None
-        data = {**report.__dict__, "median_doa_error_deg": median, "lead_s": lead_s}
-        _write(json_path, json.dumps(data, indent=2, sort_keys=True) + "\n")
-    click.echo(
-        f"{report.n_files} files, {report.n_scenes} scenes, {report.n_questions} questions checked."
-    )
-    click.echo(
-        f"Labels recomputed from positions: largest difference {report.max_label_error:.1e}."
-    )
-    if report.doa_error_deg:
-        click.echo(
-            f"Direction of arrival measured from the audio of {len(report.doa_error_deg)} "
-            f"single-source scenes: median error {report.median_doa_error_deg:.1f} deg."
-        )
-    if report.azimuth_residual_deg:
-        turned = statistics.median(report.azimuth_residual_deg)
-        click.echo(f"Its azimuth is turned by {turned:+.1f} deg (median).")
-    if len(report.leads) >= MIN_SCENES:
-        click.echo(f"Moving sources are heard {report.lead_s:+.2f} s ahead of their labels.")
-    for fault in report.faults:
-        click.echo(f"FAULT {fault}")
-    if report.faults:
-        click.echo(f"{len(report.faults)} faults.")
-        sys.exit(1)
-    click.echo("No faults.")
 
 
 @cli.command()
@@ -1127,8 +1053,18 @@ _OS_REMEDIES = dict.fromkeys(
 )
 
 
+class _Terminated(KeyboardInterrupt):
+    """The system asks the process to end, as clusters do before they kill it."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; a mistake of the user is one sentence and exit code 2."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(args=arguments, prog_name="st-audioqa", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -1136,12 +1072,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as end:
         click.echo(
             "Interrupted; what is finished stays: the same command goes on from there.",
             err=True,
         )
-        sys.exit(130)
+        # click passes on another error that this one caused.
+        sys.exit(143 if isinstance(end.__cause__ or end, _Terminated) else 130)
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,10 +53,21 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def remove_partials(folder: Path, name: str = "") -> None:
-    """Removes what killed processes left half-written in a folder, all or of one file."""
+def remove_partials(folder: Path, name: str = "", older_than_s: float = 0.0) -> None:
+    """Removes what killed processes left half-written in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of one file; all where empty.
+    older_than_s : float
+        For a folder that others may be writing to: spares what is younger.
+    """
     for path in folder.glob(f".{name}*.partial"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if not older_than_s or time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
 
 
 def file_sha256(path: Place) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 
 import pytest
 
@@ -58,3 +60,16 @@ def test_the_hash_is_that_of_all_bytes(tmp_path):
     data = bytes(range(256)) * 9000
     (tmp_path / "file").write_bytes(data)
     assert file_sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_half_written_files_that_somebody_may_be_writing_are_spared(tmp_path):
+    for name, age_s in (("old", 7200), ("new", 0)):
+        path = tmp_path / f".{name}.npz.1.partial"
+        path.touch()
+        os.utime(path, (time.time() - age_s,) * 2)
+    remove_partials(tmp_path, older_than_s=3600.0)
+    assert [path.name for path in tmp_path.iterdir()] == [".new.npz.1.partial"]
+    remove_partials(tmp_path, "other")
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_partials(tmp_path, "new")
+    assert not list(tmp_path.iterdir())

@@ -64,6 +64,11 @@ class Leakage:
         for subject in subjects(row):
             self._splits[subject].add(row["split"])
 
+    def merge(self, other: Leakage) -> None:
+        """Counts what another one counted of other rows."""
+        for subject, splits in other._splits.items():
+            self._splits[subject] |= splits
+
     def shared(self) -> Iterator[tuple[str, str, list[str]]]:
         """Kind, name and splits of everything that serves several splits, in order."""
         for (kind, name), splits in sorted(self._splits.items()):

@@ -30,6 +30,8 @@ __all__ = ["MANIFEST", "QUESTION_TABLES", "Manifest", "ShardEntry", "library_ver
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2
 """Of the tables and the manifest; counted up whenever an older reader or corpus would not fit."""
+_MAX_BYTES = 100_000_000
+"""Of a manifest; a million scenes take a fiftieth."""
 _RLR = "rlr-audio-propagation"
 
 QUESTION_TABLES: Mapping[str, tuple[Literal["paper", "extended"], bool]] = {
@@ -175,6 +177,8 @@ class Manifest(BaseModel):
                 f"`st-audioqa generate RECIPE --out {folder}`."
             )
         try:
+            if isinstance(path, Path) and path.stat().st_size > _MAX_BYTES:
+                raise ValueError(f"it is longer than {_MAX_BYTES // 10**6} MB")
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
             found = data.get("format_version") if isinstance(data, dict) else None
             if isinstance(found, int) and found != FORMAT_VERSION:
@@ -191,7 +195,7 @@ class Manifest(BaseModel):
                 f"{path} is not a manifest of this version ({where}: {first['msg']}): "
                 "regenerate the corpus."
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{path} is not a manifest ({error}): regenerate the corpus."
             ) from error

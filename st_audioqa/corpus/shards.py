@@ -14,7 +14,12 @@ from st_audioqa.errors import UserError
 from st_audioqa.files import whole
 from st_audioqa.storage import Place
 
-__all__ = ["parquet_file", "read_rows", "reading", "write_shard"]
+__all__ = ["bounded", "parquet_file", "read_rows", "reading", "rows_at_once", "write_shard"]
+
+_MAX_BYTES = 2**30
+"""Of a column in a row group, or of rows read at once: 128 scenes without any compression take a
+third of it."""
+_MAX_ROWS = 1_000_000
 
 
 def write_shard(
@@ -52,7 +57,8 @@ def read_rows(path: Place, columns: Sequence[str] | None = None) -> Iterator[dic
     """
     with parquet_file(path) as file:
         names = None if columns is None else list(columns)
-        for batch in file.iter_batches(batch_size=64, columns=names):
+        for batch in file.iter_batches(batch_size=min(rows_at_once(file), 64), columns=names):
+            bounded(batch, path)
             yield from batch.to_pylist()
 
 
@@ -63,15 +69,63 @@ def parquet_file(path: Place) -> Iterator[pq.ParquetFile]:
     Raises
     ------
     UserError
-        The file is missing, cut, or not Parquet.
+        The file is missing, cut, not Parquet, or no shard of ours by its size.
     """
     with reading(path):
         if isinstance(path, Path):
             with pq.ParquetFile(path) as file:
+                _refuse_large(file, path)
                 yield file
         else:  # far away: neighbouring pieces come with one request
             with path.open() as stored, pq.ParquetFile(stored, pre_buffer=True) as file:
+                _refuse_large(file, path)
                 yield file
+
+
+def _refuse_large(file: pq.ParquetFile, path: Place) -> None:
+    largest = _largest_column(file)
+    groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+    if largest > _MAX_BYTES or any(group.num_rows > _MAX_ROWS for group in groups):
+        raise UserError(
+            f"The shard {path} says that it unfolds to {largest / 1e9:.1f} GB a column or more "
+            f"than {_MAX_ROWS} rows a group: it is no shard of this toolkit."
+        )
+
+
+def _largest_column(file: pq.ParquetFile) -> int:
+    """Bytes that a column of a row group says it unfolds to, at most."""
+    groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+    sizes = [
+        group.column(i).total_uncompressed_size
+        for group in groups
+        for i in range(group.num_columns)
+    ]
+    return max([1, *sizes])
+
+
+def rows_at_once(file: pq.ParquetFile) -> int:
+    """How many rows can be read together.
+
+    A small file can unfold to any size, as one value may stand for a million rows. What a file
+    says of itself is looked at first; `bounded` looks at what came of it.
+    """
+    return int(max(_MAX_BYTES // _largest_column(file), 1))
+
+
+def bounded(batch: pa.RecordBatch, path: Place) -> pa.RecordBatch:
+    """A batch of rows, where it takes no more memory than one of ours can.
+
+    Raises
+    ------
+    UserError
+        It takes more.
+    """
+    if batch.nbytes > _MAX_BYTES:
+        raise UserError(
+            f"{batch.num_rows} rows of the shard {path} take {batch.nbytes / 1e9:.1f} GB: it is "
+            "no shard of this toolkit."
+        )
+    return batch
 
 
 @contextmanager

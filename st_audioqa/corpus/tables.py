@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import N_BINS
-from st_audioqa.corpus.shards import parquet_file
+from st_audioqa.corpus.shards import bounded, parquet_file, rows_at_once
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.storage import Place
 
@@ -38,8 +38,8 @@ def scene_tables(path: Place, batch_size: int = 2048) -> Iterator[SceneTable]:
         The file cannot be read.
     """
     with parquet_file(path) as file:
-        for batch in file.iter_batches(batch_size, columns=_COLUMNS):
-            yield _table(batch)
+        for batch in file.iter_batches(min(batch_size, rows_at_once(file)), columns=_COLUMNS):
+            yield _table(bounded(batch, path))
 
 
 def _table(batch: pa.RecordBatch) -> SceneTable:

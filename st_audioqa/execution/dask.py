@@ -96,7 +96,7 @@ class Dask:
                 new.append(future)
             return new
 
-        running = distributed.as_completed(submit(_AHEAD * threads))
+        running = distributed.as_completed(submit(_AHEAD * threads), loop=client.loop)
         try:
             for future in running:
                 index = indices.pop(future)

@@ -27,7 +27,7 @@ from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import check_mids, noun, related
 from st_audioqa.execution import Backend, Dask, Inline, Processes, results
-from st_audioqa.files import file_sha256
+from st_audioqa.files import file_sha256, remove_partials
 from st_audioqa.pipeline.plan import Plan, make_plan
 from st_audioqa.pipeline.shard import ShardJob, opened_tools, run_shard
 from st_audioqa.pipeline.tools import check_rooms, open_tools
@@ -46,6 +46,8 @@ __all__ = [
     "write_questions",
 ]
 
+_LEFT_BEHIND_S = 3600.0
+"""Age of a half-written file in a cache that other runs share, after which nobody writes it."""
 _QUESTIONS_PER_SHARD = 50_000
 _LABEL_COLUMNS = ("sources.list.element.labels", "sources.list.element.mids")
 _QUESTIONS_PER_ROW_GROUP = 5_000
@@ -82,6 +84,8 @@ def render_scenes(
     tools = open_tools(recipe)  # so that a mistake shows here, before any process is started
     check_rooms(tools.provider)
     with work.alone():
+        for part in rir_cache.glob("??") if rir_cache else ():
+            remove_partials(part, older_than_s=_LEFT_BEHIND_S)
         jobs = [work.job(shard, rir_cache) for shard in work.todo()]
         if backend is None:
             backend = Inline() if workers == 1 or len(jobs) <= 1 else Processes(workers)

@@ -55,10 +55,17 @@ class ShardJob:
 
     def valid_mark(self) -> dict[str, Any] | None:
         """The mark, where it is of this plan and its file is as it was."""
+        mark = self.mark_of_size()
+        if mark is not None and file_sha256(self.folder / self.path) == mark["entry"]["sha256"]:
+            return mark
+        return None
+
+    def mark_of_size(self) -> dict[str, Any] | None:
+        """The mark, where it is of this plan and its file is as long as it was."""
         try:
             mark: dict[str, Any] = json.loads(self.mark.read_text("utf-8"))
-            valid = mark["key"] == self.key
-            valid = valid and file_sha256(self.folder / self.path) == mark["entry"]["sha256"]
+            size = (self.folder / self.path).stat().st_size
+            valid = mark["key"] == self.key and mark["entry"]["bytes"] == size
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return mark if valid else None
@@ -120,9 +127,10 @@ def write_scenes(
     """Writes the scenes of a shard as a file; returns the rejections by reason."""
     rows = []
     rejections: Counter[str] = Counter()
+    bits = tools.recipe.corpus.flac_bits
     for spec in shard.scenes:
         produced = produce(spec, tools, with_audio=with_audio)
-        audio = None if produced.audio is None else encode_flac(produced.audio, plan.recipe.corpus.flac_bits)
+        audio = None if produced.audio is None else encode_flac(produced.audio, bits)
         rows.append(scene_to_row(produced.scene, audio))
         rejections += produced.rejections
         tick()

@@ -7,7 +7,6 @@ single-source scene is measured from the audio's own intensity vector.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from st_audioqa.conventions import (
@@ -35,23 +32,21 @@ from st_audioqa.corpus.leakage import Leakage
 from st_audioqa.corpus.manifest import QUESTION_TABLES, Manifest, ShardEntry
 from st_audioqa.corpus.schema import (
     BENCH_SCHEMA,
-    QA_SCHEMA,
     SCENES_SCHEMA,
-    question_from_row,
     scene_from_row,
 )
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import check_mids, confusable
-from st_audioqa.files import file_sha256
+from st_audioqa.execution import run_tasks
 from st_audioqa.foa import bin_directions
-from st_audioqa.pipeline.generate import question_engine
 from st_audioqa.pipeline.tools import open_rooms
+from st_audioqa.pipeline.verify_files import check_file
+from st_audioqa.pipeline.verify_questions import check_questions
 from st_audioqa.rooms.placement import line_of_sight
 from st_audioqa.rooms.provider import RoomProvider
 from st_audioqa.rooms.space import keeps_clear
-from st_audioqa.scene import RECORDED, Question, Room, Scene, SourceTrack, track_directions
-from st_audioqa.scene_table import SceneTable
+from st_audioqa.scene import RECORDED, Room, Scene, SourceTrack, track_directions
 
 __all__ = ["MIN_SCENES", "Report", "verify"]
 
@@ -95,6 +90,17 @@ class Report:
     leads: list[tuple[float, float]] = field(default_factory=list)
     """Of each single moving source: sums of residual times rate of azimuth, and of rate squared."""
 
+    def add(self, other: Report) -> None:
+        """Takes in what was found in another part of the corpus."""
+        self.faults += other.faults
+        self.n_files += other.n_files
+        self.n_scenes += other.n_scenes
+        self.n_questions += other.n_questions
+        self.max_label_error = max(self.max_label_error, other.max_label_error)
+        self.doa_error_deg |= other.doa_error_deg
+        self.azimuth_residual_deg += other.azimuth_residual_deg
+        self.leads += other.leads
+
     @property
     def lead_s(self) -> float:
         """By how much sound is ahead of the labels of moving sources (least squares), in
@@ -112,6 +118,7 @@ def verify(
     folder: Path,
     on_scene: Callable[[], object] = lambda: None,
     rooms_path: Path | None = None,
+    workers: int = 1,
 ) -> Report:
     """Checks a finished corpus and lists every fault.
 
@@ -122,6 +129,8 @@ def verify(
         Called after each scene.
     rooms_path : Path, optional
         Where the meshes of the rooms lie here; a manifest does not say it.
+    workers : int
+        Processes; any number gives the same report.
 
     Raises
     ------
@@ -133,31 +142,76 @@ def verify(
     report = Report()
     _check_recipe(manifest, report)
     _check_strangers(folder, manifest, report)
-    scene_files = list(_readable(folder, manifest.scenes, SCENES_SCHEMA, report))
-    question_files = list(_readable(folder, manifest.question_files, QA_SCHEMA, report))
-    rooms = _open_rooms(manifest, rooms_path, report)
-    scenes: dict[str, Scene] = {}
+    _open_rooms(manifest, rooms_path, report)
+    tasks = [_Task(folder, manifest, entry, rooms_path) for entry in manifest.scenes]
+    parts = sorted(run_tasks(_check_file, tasks, workers, on_scene), key=lambda part: part.path)
+    files: dict[str, str] = {}
     leakage = Leakage()
-    list(_readable(folder, manifest.bench, BENCH_SCHEMA, report))
+    for entry in manifest.bench:
+        report.n_files += (folder / entry.path).is_file()
+        report.faults += check_file(folder, entry, BENCH_SCHEMA)[1]
     report.faults += bench_faults(folder, manifest)
-    for entry in scene_files:
-        for scene, row in _scenes(folder, entry, report):
-            if scene.scene_id in scenes:
-                report.faults.append(f"{entry.path}: scene {scene.scene_id} occurs twice")
-            scenes[scene.scene_id] = scene
-            leakage.add(row)
-            _check_scene(scene, entry, manifest, rooms, report)
-            if manifest.has_audio:
-                _check_audio(scene, row, report)
-            report.n_scenes += 1
-            on_scene()
+    for part in parts:
+        report.add(part.report)
+        leakage.merge(part.leakage)
+        for scene_id in part.scenes:
+            if scene_id in files:
+                report.faults.append(f"{part.path}: scene {scene_id} occurs twice")
+            files[scene_id] = part.path
     _check_leakage(leakage, manifest, report)
-    _check_questions(folder, question_files, scenes, manifest, report)
+    for faults, n_files, n_questions in check_questions(folder, manifest, files, workers):
+        report.faults += faults
+        report.n_files += n_files
+        report.n_questions += n_questions
     _check_directions(report, recorded=_recorded(manifest))
-    single = [scene for scene in scenes.values() if len(scene.sources) == 1]
+    single = any(part.single for part in parts)
     if manifest.has_audio and single and not report.doa_error_deg:
         report.faults.append("direction of arrival: no single-source scene can be measured")
     return report
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One file of scenes to be checked."""
+
+    folder: Path
+    manifest: Manifest
+    entry: ShardEntry
+    rooms_path: Path | None
+
+
+@dataclass
+class _Part:
+    """What one file of scenes gave."""
+
+    path: str
+    report: Report = field(default_factory=Report)
+    scenes: list[str] = field(default_factory=list)
+    single: bool = False
+    """Whether a scene has one source."""
+    leakage: Leakage = field(default_factory=Leakage)
+
+
+def _check_file(task: _Task, tick: Callable[[], object]) -> _Part:
+    """Checks one file of scenes by itself."""
+    entry, manifest = task.entry, task.manifest
+    part = _Part(entry.path)
+    readable, faults = check_file(task.folder, entry, SCENES_SCHEMA)
+    part.report.n_files = int((task.folder / entry.path).is_file())
+    part.report.faults += faults
+    if not readable:
+        return part
+    rooms = _open_rooms(manifest, task.rooms_path, Report())
+    for scene, row in _scenes(task.folder, entry, part.report):
+        part.scenes.append(scene.scene_id)
+        part.single |= len(scene.sources) == 1
+        part.leakage.add(row)
+        _check_scene(scene, entry, manifest, rooms, part.report)
+        if manifest.has_audio:
+            _check_audio(scene, row, part.report)
+        part.report.n_scenes += 1
+        tick()
+    return part
 
 
 def _check_recipe(manifest: Manifest, report: Report) -> None:
@@ -176,32 +230,6 @@ def _check_strangers(folder: Path, manifest: Manifest, report: Report) -> None:
         for path in sorted((folder / table).glob("*")):
             if path.relative_to(folder).as_posix() not in named:
                 report.faults.append(f"{table}/{path.name}: not named in the manifest")
-
-
-def _readable(
-    folder: Path, entries: list[ShardEntry], schema: pa.Schema, report: Report
-) -> Iterator[ShardEntry]:
-    """Entries whose file is there and can be read; says what is wrong with all others."""
-    for entry in entries:
-        path = folder / entry.path
-        if not path.is_file():
-            report.faults.append(f"{entry.path}: the file is missing")
-            continue
-        report.n_files += 1
-        if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
-            report.faults.append(f"{entry.path}: SHA-256 differs from the manifest's")
-        try:
-            with pq.ParquetFile(path) as file:
-                rows, found = file.metadata.num_rows, file.schema_arrow
-        except (OSError, pa.ArrowInvalid) as error:
-            report.faults.append(f"{entry.path}: not readable as Parquet ({error})")
-            continue
-        if rows != entry.rows:
-            report.faults.append(f"{entry.path}: {rows} rows, the manifest says {entry.rows}")
-        if not found.equals(schema):
-            report.faults.append(f"{entry.path}: columns are not those of this version")
-            continue
-        yield entry
 
 
 def _scenes(
@@ -409,68 +437,3 @@ def _check_leakage(leakage: Leakage, manifest: Manifest, report: Report) -> None
     whole = report.n_scenes == sum(entry.rows for entry in manifest.scenes)
     if whole and manifest.leakage != leakage.report():
         report.faults.append("manifest.json: leakage is not what the scenes give")
-
-
-def _check_questions(
-    folder: Path,
-    files: list[ShardEntry],
-    scenes: dict[str, Scene],
-    manifest: Manifest,
-    report: Report,
-) -> None:
-    """Ids, references and answers: the questions must be those the stored scenes give."""
-    stored: dict[tuple[str, str], dict[str, Question]] = defaultdict(dict)
-    for entry in files:
-        of_table = stored[entry.path.partition("/")[0], entry.split]
-        try:
-            rows = list(read_rows(folder / entry.path))
-        except UserError as error:
-            report.faults.append(f"{entry.path}: {error}")
-            continue
-        for row in rows:
-            report.n_questions += 1
-            try:
-                question = question_from_row(row)
-            except UserError as error:
-                report.faults.append(f"{entry.path}: {error}")
-                continue
-            if question.question_id in of_table:
-                report.faults.append(f"{entry.path}: {question.question_id} occurs twice")
-            of_table[question.question_id] = question
-            if question.scene_id not in scenes:
-                report.faults.append(
-                    f"{entry.path}: {question.question_id} asks about {question.scene_id}, "
-                    "which is not in the corpus"
-                )
-    for split in sorted({entry.split for entry in manifest.scenes}):
-        of_split = [scene for scene in scenes.values() if scene.split == split]
-        if len(of_split) != sum(e.rows for e in manifest.scenes if e.split == split):
-            continue  # scenes are missing, which is a fault already told
-        try:
-            for set_ in manifest.recipe.questions.sets:
-                engine = question_engine(manifest.recipe, set_)
-                chosen = engine.choose([SceneTable.of(of_split)], manifest.recipe.seed)
-                for table, (of_set, held_out) in QUESTION_TABLES.items():
-                    if of_set == set_ and not (held_out and split == "train"):
-                        again = engine.word(chosen, held_out=held_out)
-                        where = f"{table} of {split}"
-                        _compare_questions(where, stored[table, split], again, report)
-        except UserError as error:
-            report.faults.append(f"qa of {split}: cannot be asked again: {error}")
-
-
-def _compare_questions(
-    where: str, stored: dict[str, Question], again: Iterator[Question], report: Report
-) -> None:
-    """Stored questions must be those that are asked again."""
-    wanted = {each.question_id: each for each in again}
-    wrong = [
-        question_id
-        for question_id in sorted(stored.keys() | wanted.keys())
-        if stored.get(question_id) != wanted.get(question_id)
-    ]
-    report.faults += [f"{where}: {each} is not what the scenes give" for each in wrong[:5]]
-    if len(wrong) > 5:
-        report.faults.append(
-            f"{where}: {len(wrong)} questions in all are not what the scenes give"
-        )

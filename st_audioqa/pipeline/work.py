@@ -162,6 +162,15 @@ class Work:
         """Shards that are not finished."""
         return [shard for shard in self.plan.shards if self._mark(shard) is None]
 
+    def marks(self) -> list[dict[str, Any]]:
+        """Marks of this plan. Files are looked at for their size alone, so this is quick."""
+        found = []
+        for shard in self.plan.shards:
+            mark = self.job(shard).mark_of_size()
+            if mark is not None:
+                found.append(mark)
+        return found
+
     def job(
         self, shard: Shard, rir_cache: Path | None = None, *, of_run: bool = True
     ) -> ShardJob:
