@@ -21,6 +21,7 @@ VOCABULARY = (
     "errors",
     "files",
     "child",
+    "storage",
     "seeding",
     "registry",
     "foa",
