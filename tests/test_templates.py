@@ -17,7 +17,7 @@ from st_audioqa.recipes import QuestionsRecipe
 from st_audioqa.scene_table import SceneTable
 from st_audioqa.templates import QuestionEngine, load_families
 from st_audioqa.templates.balance import balanced, fair_shares
-from st_audioqa.templates.family import parse_family
+from st_audioqa.templates.family import check_ids, parse_family
 from st_audioqa.templates.pairing import absent_in
 
 WINDOW = {"beginning": range(4), "middle": range(18, 22), "end": range(36, 40)}
@@ -697,13 +697,19 @@ def test_no_more_questions_than_wanted_and_answers_stay_even(planned):
     assert all(each["yes"] == each["no"] for each in groups.values())
 
 
+def test_one_id_is_not_given_to_two_kinds():
+    one, other = parse_family(GOOD, "a.toml"), parse_family(GOOD.replace("_location", ""), "b")
+    with pytest.raises(UserError, match="in the families spatial_location and spatial"):
+        check_ids([one, other])
+
+
 GOOD = """
 family = "spatial_location"
 version = 1
 min_wordings = 1
 min_held_out = 0
 [[kind]]
-id = "x"
+id = "x1"
 type = "A"
 attribute = "azimuth"
 rule = "location"
@@ -725,6 +731,15 @@ wordings = ["Where is the sound {anchor}?"]
         ('["Where is the sound {anchor}?"]', "[]", "wordings"),
         ("version = 1", "version = ", "TOML"),
         ("version = 1", "version = 1\nextra = 2", "extra"),
+        ('attribute = "azimuth"', 'attribute = "azimut"', "unknown attribute 'azimut'"),
+        ('attribute = "azimuth"', 'attribute = "detection"', "unknown attribute 'detection'"),
+        ('answer_kind = "sector"', 'answer_kind = "sectr"', "unknown answer_kind 'sectr'"),
+        ('id = "x1"', 'id = "x1"\nrule_attribute = "height"', "rule_attribute 'height'"),
+        ('id = "x1"', 'id = "x1"\nphrases = { "nowhere" = "x" }', "phrases 'nowhere'"),
+        ('id = "x1"', 'id = ""', "id"),
+        ("Where is the sound", "Where is {second}", "location does not fill {second}"),
+        ("Where is the sound", "Where is {opposite}", "location does not fill {opposite}"),
+        ('anchors = ["end"]', "", "needs anchors"),
     ],
 )
 def test_a_broken_family_is_refused_with_file_and_key(old, new, message):

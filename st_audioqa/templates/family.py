@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import string
 import sys
+from collections.abc import Collection, Iterable
 from importlib import resources
 from typing import Any, Literal
 
@@ -13,14 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from st_audioqa.conventions import ANCHORS, Configuration
 from st_audioqa.errors import UserError
 from st_audioqa.templates.extended import EXTENDED_RULES
-from st_audioqa.templates.rules import RULES
+from st_audioqa.templates.rules import CHANGES, CLASSES, MOTION, RELATIONS, RULES
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["ALL_RULES", "ANCHOR_WORDS", "Family", "Kind", "load_families", "parse_family"]
+__all__ = [
+    "ALL_RULES",
+    "ANCHOR_WORDS",
+    "Family",
+    "Kind",
+    "check_ids",
+    "load_families",
+    "parse_family",
+]
 
 ALL_RULES = {**RULES, **EXTENDED_RULES}
 
@@ -45,6 +54,41 @@ _SLOTS = {
 with "or". In questions of type A {name} is "sound"."""
 
 
+_ATTRIBUTES = (
+    *("detection", "verification", "motion", *CLASSES),
+    *(f"{what}_{attribute}" for what in ("location", "change") for attribute in CLASSES),
+    *("entrance", "exit", "label", "offset", "onset", "pause", "sources", "speed", "turn"),
+)
+_ANSWER_KINDS = (
+    *("events", "yes_no", "motion", "source", "sector", "elevation", "distance"),
+    *(f"{attribute}_change" for attribute in CLASSES),
+    *("count", "one_two", "one_of", "pace"),
+)
+"""What `st_audioqa.evaluation.reading` reads."""
+_PLACED = {
+    *("location", "change", "grounding_location", "grounding_change", "temporal_relation"),
+    *("movement_relation", "trajectory_relation", "extreme", "ordered_location"),
+}
+"""Rules that look at azimuth, elevation or distance."""
+_OF_TWO = {
+    *("grounding_location", "grounding_change", "grounding_motion", "temporal_relation"),
+    *("trajectory_relation", "starts_first", "stops_first"),
+}
+_SLOT_RULES: dict[str, set[str]] = {
+    **dict.fromkeys(("first", "second", "it"), _OF_TWO),
+    "opposite": {"temporal_relation"},
+    "relation": {"temporal_relation", "movement_relation"},
+    "names": {"extreme"},
+}
+"""Slots that only some rules fill."""
+_SPOKEN = {
+    *(value for values in CLASSES.values() for value in values),
+    *(value for values in (*CHANGES.values(), *RELATIONS.values()) for value in values),
+    *MOTION,
+}
+"""Values that the rules of the paper name; those beyond it check their own."""
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +96,7 @@ class _Data(BaseModel):
 class Kind(_Data):
     """One kind of question: a rule, an attribute and its wordings for one question type."""
 
-    id: str
+    id: str = Field(pattern=r"^[a-z][a-z0-9_.]*[A-Za-z0-9_]$")
     type: Literal["A", "B", "C", "E"]
     """A, B and C are the paper's; E goes beyond it."""
     attribute: str
@@ -81,20 +125,34 @@ class Kind(_Data):
 
     @model_validator(mode="after")
     def _known(self) -> Kind:
-        if self.rule not in ALL_RULES:
-            known = ", ".join(sorted(ALL_RULES))
-            raise ValueError(f"unknown rule {self.rule!r}, known: {known}")
+        _one_of("rule", self.rule, ALL_RULES)
+        _one_of("attribute", self.attribute, _ATTRIBUTES)
+        _one_of("answer_kind", self.answer_kind, _ANSWER_KINDS)
+        if self.rule in _PLACED:
+            where = "rule_attribute" if self.rule_attribute else "attribute"
+            _one_of(where, self.rule_attribute or self.attribute, CLASSES)
         for anchor in self.anchors:
-            if anchor and anchor not in ANCHORS:
-                raise ValueError(f"unknown anchor {anchor!r}, known: {', '.join(ANCHORS)}")
+            if anchor:
+                _one_of("anchor", anchor, ANCHORS)
+        if self.rule in RULES:
+            for value in (*self.phrases, *self.opposite_phrases):
+                _one_of("key of phrases", value, _SPOKEN)
         every = (*self.wordings, *self.held_out)
         for wording in every:
             for _, slot, _, _ in string.Formatter().parse(wording):
-                if slot is not None and slot not in _SLOTS:
-                    raise ValueError(f"unknown slot {{{slot}}} in {wording!r}")
+                if slot is not None:
+                    self._check_slot(slot, wording)
         if len(set(every)) < len(every):
             raise ValueError("two wordings are the same")
         return self
+
+    def _check_slot(self, slot: str, wording: str) -> None:
+        if slot not in _SLOTS:
+            raise ValueError(f"unknown slot {{{slot}}} in {wording!r}")
+        if self.rule not in _SLOT_RULES.get(slot, {self.rule}):
+            raise ValueError(f"the rule {self.rule} does not fill {{{slot}}} in {wording!r}")
+        if slot == "anchor" and "" in self.anchors:
+            raise ValueError(f"{{anchor}} in {wording!r} needs anchors")
 
 
 class Family(_Data):
@@ -140,6 +198,11 @@ class Family(_Data):
         return self
 
 
+def _one_of(what: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}, known: {', '.join(sorted(known))}")
+
+
 def parse_family(text: str, name: str) -> Family:
     """A family from TOML text; `name` is the file's name in messages.
 
@@ -166,7 +229,28 @@ def load_families(name: Literal["paper", "extended"] = "paper") -> tuple[Family,
         (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
         key=lambda entry: entry.name,
     )
-    return tuple(parse_family(entry.read_text("utf-8"), entry.name) for entry in files)
+    families = tuple(parse_family(entry.read_text("utf-8"), entry.name) for entry in files)
+    check_ids(families)
+    return families
+
+
+def check_ids(families: Iterable[Family]) -> None:
+    """Refuse two kinds of one id, in one family or several.
+
+    Raises
+    ------
+    UserError
+        Names the id and both families.
+    """
+    found: dict[str, str] = {}
+    for family in families:
+        for kind in family.kind:
+            other = found.setdefault(kind.id, family.family)
+            if other != family.family:
+                raise UserError(
+                    f"The question kind {kind.id} is in the families {other} and "
+                    f"{family.family}: give one of them another id."
+                )
 
 
 def _fault(error: Any) -> str:
