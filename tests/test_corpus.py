@@ -605,3 +605,35 @@ def test_the_fewer_scenes_are_measured_the_more_their_median_may_be_off(errors, 
     report = Report(doa_error_deg={str(i): error for i, error in enumerate(errors)})
     _check_directions(report)
     assert any("median error" in fault for fault in report.faults) == found
+
+
+def test_24_bits_keep_quiet_audio_cleaner_and_say_so():
+    audio = np.random.default_rng(0).normal(0.0, 1e-4, (4, 3200))
+    errors = {}
+    for bits in (16, 24):
+        stored = encode_flac(audio, bits)
+        with soundfile.SoundFile(io.BytesIO(stored)) as file:
+            assert file.subtype == f"PCM_{bits}"
+        errors[bits] = np.abs(decode_flac(stored) - audio).max()
+    assert errors[16] < 0.51 / 32767
+    assert errors[24] < 0.51 / 8388607 + 1e-11
+    loud = np.full((4, 10), 1.0)
+    np.testing.assert_array_equal(decode_flac(encode_flac(loud, 24)), loud)
+    np.testing.assert_array_equal(decode_flac(encode_flac(-loud, 24)), -loud)
+
+
+def test_a_recipe_of_24_bits_makes_scenes_of_24_bits(tmp_path):
+    corpus = {"scenes_per_shard": 5, "flac_bits": 24}
+    recipe = small_recipe(splits={"test": {"S": 1}}, corpus=corpus)
+    assert recipe.hash != small_recipe(splits={"test": {"S": 1}}).hash
+    row = next(read_rows(shard(make_corpus(tmp_path / "fine", recipe))))
+    with soundfile.SoundFile(io.BytesIO(row["audio"]["bytes"])) as file:
+        assert file.subtype == "PCM_24"
+    assert load_audio(row).shape == (4, 320_000)
+
+
+@pytest.mark.parametrize(("bits", "most"), [(16, 195), (24, 130)])
+def test_shards_of_more_than_500_mb_are_refused(bits, most):
+    small_recipe(corpus={"scenes_per_shard": most, "flac_bits": bits})
+    with pytest.raises(ValueError, match=f"at most {most} are wanted"):
+        small_recipe(corpus={"scenes_per_shard": most + 1, "flac_bits": bits})
