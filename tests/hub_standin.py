@@ -53,6 +53,7 @@ class Hub:
     cut_after: int | None = None
     """Objects that are taken before the connection is refused."""
     log: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @contextmanager
@@ -224,14 +225,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, {"transfer": "basic", "objects": objects})
 
     def put(self, body: bytes, oid: str) -> None:
-        if self.hub.cut_after is not None and len(self.hub.sent) >= self.hub.cut_after:
+        with self.hub.lock:
+            cut = self.hub.cut_after is not None and len(self.hub.sent) >= self.hub.cut_after
+            right = hashlib.sha256(body).hexdigest() == oid
+            if right and not cut:
+                self.hub.objects[oid] = body
+                self.hub.sent.append(oid)
+        if cut:
             self._answer(403, {"error": "the line is cut"})
-        elif hashlib.sha256(body).hexdigest() != oid:
-            self._answer(400, {"error": "other bytes than promised"})
         else:
-            self.hub.objects[oid] = body
-            self.hub.sent.append(oid)
-            self._answer(200)
+            self._answer(200 if right else 400)
 
     def verify(self, body: bytes) -> None:
         asked = json.loads(body)

@@ -38,7 +38,7 @@ _LEAST_SEED = 2**48
 """A smaller one is found by trying: the same recipe makes the same scenes for everybody."""
 _ROWS_PER_GROUP = 5_000
 _TRACKS_SCHEMA = pa.schema([field for field in SCENES_SCHEMA if field.name != "audio"])
-_QUESTION_BLANKS = {
+_QUESTION_BLANKS: dict[str, Any] = {
     "configuration": "",
     "answer": "",
     "targets": [],
