@@ -25,6 +25,7 @@ from st_audioqa.corpus.manifest import Manifest
 from st_audioqa.corpus.schema import BENCH_SCHEMA
 from st_audioqa.corpus.shards import read_rows, write_shard
 from st_audioqa.files import file_sha256
+from st_audioqa.leaderboard.questions import load_questions
 from st_audioqa.pipeline.generate import ask_again
 from st_audioqa.pipeline.publish import add_bench
 from st_audioqa.pipeline.verify import verify
@@ -261,6 +262,17 @@ def test_predictions_for_held_questions_are_scored_with_the_answers(secret_dir, 
     assert "it is about others" in command(*score, "--answers", other)
     wrong = next((secret_dir / "qa").glob("test-*"))
     assert "no file of answers" in command(*score, "--answers", wrong)
+
+
+def test_a_leaderboard_takes_the_private_answers(secret_dir, held):
+    public, private = held
+    answers = private / "answers-test.parquet"
+    for table in ("qa", "robustness"):
+        asked = load_questions(corpus=public, answers=answers, split="test", table=table)
+        right = sorted(each.answer for each in Corpus(secret_dir).questions("test", table))
+        assert sorted(each.answer for each in asked.questions) == right
+    with pytest.raises(UserError, match="held back"):
+        load_questions(corpus=public, answers=None, split="test", table="qa")
 
 
 def test_a_model_is_asked_held_questions_and_told_no_answer(held, tmp_path):
