@@ -1035,6 +1035,123 @@ def train_encoder_command(
         )
 
 
+@train.command(name="lm")
+@click.argument("recipe")
+@click.option("--stage", type=click.IntRange(1), required=True, help="Stage of the recipe.")
+@click.option("--data", type=_CORPUS, required=True, help="Corpus with audio.")
+@click.option("--encoder", type=_FOLDER, required=True, help="Folder of a trained encoder.")
+@click.option("--out", type=_FOLDER, required=True, help="Gets a folder for each stage.")
+@click.option("--interface", help="paper (41 tokens), tracks, or one of yours.")
+@click.option("--base", help="Language model: small, paper, test, a folder, a name on the Hub.")
+@click.option("--cache", type=_FOLDER, help="Audio tokens; beside the corpus if left out.")
+@click.option("--init", "start", type=_FOLDER, help="ST-AudioLM to start from instead.")
+@click.option("--validation", help="Split to validate on; validation, else test.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after these.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="bf16 is faster on GPUs and on CPUs with AVX-512 BF16.",
+)
+@click.option(
+    "--passes", type=click.IntRange(1), help="Question passes instead of the recipe's."
+)
+@click.option("--seed", type=_SEED, help="Take this seed instead of the recipe's.")
+@click.option("--device", help="A torch device; a GPU where there is one if left out.")
+@_workers
+def train_lm_command(
+    recipe: str,
+    stage: int,
+    data: Path,
+    encoder: Path,
+    out: Path,
+    interface: str | None,
+    base: str | None,
+    passes: int | None,
+    seed: int | None,
+    **options: Any,
+) -> None:
+    """Train one stage of the ST-AudioLM in RECIPE; goes on where it was stopped."""
+    with _needs_models("Training"):
+        from st_audioqa.models.lm.recipe import load_lm_recipe
+        from st_audioqa.models.lm.training import train_lm
+
+    chosen = load_lm_recipe(recipe).changed(
+        stage, base=base, interface=interface, passes=passes, seed=seed
+    )
+    run = train_lm(chosen, stage, data, encoder, out, **options)
+    if run.finished:
+        click.echo(f"Stage {stage} is finished after {run.steps} steps: {run.folder}")
+    else:
+        click.echo(
+            f"Stopped after {run.steps} of {run.total_steps} steps; the same command goes on."
+        )
+
+
+@contextmanager
+def _needs_models(purpose: str) -> Iterator[None]:
+    """Names the extra where one of its packages is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors", "transformers", "peft"):
+            raise
+        raise MissingPackageError(error.name, "models", purpose) from error
+
+
+@cli.group(name="models")
+def models_() -> None:
+    """Fetch what the reference models start from."""
+
+
+@models_.command(name="fetch")
+@click.argument("name", type=click.Choice(["smollm2"]))
+@click.option("--out", type=_FOLDER, help="Folder for it; where it is looked for if left out.")
+@click.option("--gguf", type=_FILE, help="Convert this file instead of downloading one.")
+def models_fetch(name: str, out: Path | None, gguf: Path | None) -> None:
+    """Fetch and convert the language model NAME (the base `small`)."""
+    with _needs_models("Fetching"):
+        from st_audioqa.models.lm.fetch import fetch_smollm2
+
+    click.echo(f"{name} is ready: {fetch_smollm2(out, gguf)}")
+
+
+@cli.command()
+@click.argument("audio", type=_FILE)
+@click.argument("question")
+@click.option("--weights", type=_FOLDER, required=True, help="Folder of an ST-AudioLM.")
+@click.option("--option", "options", multiple=True, help="An answer to choose from; repeat it.")
+@click.option("--base", help="Another language model than the one the folder names.")
+@click.option(
+    "--order",
+    type=click.Choice(["ambix", "fuma"]),
+    default="ambix",
+    show_default=True,
+    help="Of the channels: W, Y, Z, X in SN3D, or W, X, Y, Z.",
+)
+def ask(
+    audio: Path,
+    question: str,
+    weights: Path,
+    options: tuple[str, ...],
+    base: str | None,
+    order: Any,
+) -> None:
+    """Ask an ST-AudioLM a QUESTION about the recording AUDIO (four channels, at most 10 s)."""
+    with _needs_models("ST-AudioLM"):
+        from st_audioqa.models import STAudioLM
+
+    model = STAudioLM.from_pretrained(weights, base=base)
+    click.echo(model.answer(audio, question, options, order=order))
+
+
 def _key_value(argument: str) -> tuple[str, str]:
     key, equals, value = argument.partition("=")
     if not (key and equals):

@@ -62,7 +62,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("renderers", ("rooms",)),
         ("templates", ("recipes",)),
         ("evaluation", ("dcase", "events")),
-        ("baselines", ("evaluation", "events", "templates", "validity")),
+        ("baselines", ("evaluation", "events", "models", "templates", "validity")),
         ("models", ("corpus", "events", "execution")),
         ("validity", ("evaluation",)),
         ("rooms", ("recipes",)),

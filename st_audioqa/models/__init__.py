@@ -12,12 +12,14 @@ from st_audioqa.models.features import FeatureSpec, foa_features
 
 if TYPE_CHECKING:
     from st_audioqa.models.encoders.st_audio_encoder import Encoder
+    from st_audioqa.models.lm.st_audiolm import STAudioLM
     from st_audioqa.models.storage import load_encoder
 
-__all__ = ["Encoder", "FeatureSpec", "foa_features", "load_encoder"]
+__all__ = ["Encoder", "FeatureSpec", "STAudioLM", "foa_features", "load_encoder"]
 
 _NEED_TORCH = {
     "Encoder": "st_audioqa.models.encoders.st_audio_encoder",
+    "STAudioLM": "st_audioqa.models.lm.st_audiolm",
     "load_encoder": "st_audioqa.models.storage",
 }
 

@@ -16,7 +16,7 @@ from st_audioqa.errors import MissingPackageError, UserError
 from st_audioqa.files import whole, write_text
 from st_audioqa.models.encoders import ENCODERS, SpatialEncoder
 
-__all__ = ["load_encoder", "save_encoder"]
+__all__ = ["load_encoder", "read_weights", "save_encoder"]
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 _FORMAT = 1
@@ -75,25 +75,7 @@ def load_weights(encoder: nn.Module, path: Path) -> None:
     UserError
         The file is missing, cut, a pickle, or of an encoder of other sizes.
     """
-    if not path.is_file():
-        raise UserError(
-            f"{path.parent} holds no weights (no {path.name}): wanted a folder that "
-            "`save_pretrained` or `st-audioqa train encoder` wrote."
-        )
-    with path.open("rb") as file:
-        head = file.read(9)
-    # Safetensors begin with the length of their header in eight bytes, of any value, and "{".
-    if head[8:] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80"):
-        raise UserError(
-            f"{path} is a pickle, which could run any code and is not read: wanted safetensors; "
-            "convert it where you trust it."
-        )
-    try:
-        weights = _safetensors().load_file(str(path))
-    except Exception as error:  # the library raises its own type for every kind of damage
-        raise UserError(
-            f"{path} is not a whole safetensors file ({error}): copy or download it again."
-        ) from error
+    weights = read_weights(path)
     wanted = encoder.state_dict()
     for name, value in wanted.items():
         if name not in weights:
@@ -104,9 +86,39 @@ def load_weights(encoder: nn.Module, path: Path) -> None:
     extra = sorted(set(weights) - set(wanted))
     if extra:
         raise UserError(_other_preset(path, f"it also has {extra[0]!r}"))
+    encoder.load_state_dict(weights)
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a safetensors file.
+
+    Raises
+    ------
+    UserError
+        The file is missing, cut, a pickle, or holds weights that are not finite.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path.parent} holds no weights (no {path.name}): wanted a folder that "
+            "`save_pretrained` or `st-audioqa train` wrote."
+        )
+    with path.open("rb") as file:
+        head = file.read(9)
+    # Safetensors begin with the length of their header in eight bytes, of any value, and "{".
+    if head[8:] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80"):
+        raise UserError(
+            f"{path} is a pickle, which could run any code and is not read: wanted safetensors; "
+            "convert it where you trust it."
+        )
+    try:
+        weights: dict[str, torch.Tensor] = _safetensors().load_file(str(path))
+    except Exception as error:  # the library raises its own type for every kind of damage
+        raise UserError(
+            f"{path} is not a whole safetensors file ({error}): copy or download it again."
+        ) from error
     if not all(torch.isfinite(v).all() for v in weights.values() if v.is_floating_point()):
         raise UserError(f"{path} holds weights that are not finite: its training failed.")
-    encoder.load_state_dict(weights)
+    return weights
 
 
 def _other_preset(path: Path, what: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from st_audioqa.errors import UserError
@@ -19,11 +17,12 @@ from st_audioqa.models.encoders import SpatialEncoder
 from st_audioqa.models.training.batches import BatchPlan
 from st_audioqa.models.training.checkpoint import load_checkpoint, save_checkpoint
 from st_audioqa.models.training.clips import Clips
+from st_audioqa.models.training.log import MetricsLog
 from st_audioqa.models.training.recipe import StageRecipe
 from st_audioqa.models.training.validation import validate
 from st_audioqa.seeding import derived_seed
 
-__all__ = ["Limits", "Progress", "learning_rate", "train"]
+__all__ = ["Limits", "Progress", "Task", "learning_rate", "make_steps", "train"]
 
 _LOG_EVERY = 20
 
@@ -45,6 +44,45 @@ class Progress:
     metrics: dict[str, float]
 
 
+class Schedule(Protocol):
+    """The settings that decide a learning rate."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def min_lr(self) -> float: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
+
+
+class Task(Protocol):
+    """What is trained: its steps, each a function of the weights and the step's number."""
+
+    steps: int
+    epoch_steps: int
+    """Steps between two validations."""
+    clip_norm: float
+    kept: nn.Module
+    """Holds the weights that are learned, and all that belongs into a checkpoint."""
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """A new one; every group of it has its highest learning rate."""
+
+    def share(self, step: int) -> float:
+        """Of the highest learning rate, at a step."""
+
+    def terms(self, step: int) -> dict[str, Tensor]:
+        """Terms of the loss, to be summed."""
+
+    def counted(self, step: int) -> dict[str, float]:
+        """What has been seen after so many steps, for the log."""
+
+    def validate(self) -> dict[str, float]:
+        """Metrics on what is held out."""
+
+
 def train(
     encoder: SpatialEncoder,
     plan: BatchPlan,
@@ -58,7 +96,7 @@ def train(
     world: int = 1,
     quiet: bool = False,
 ) -> Progress:
-    """Makes the steps of a stage that are not made yet.
+    """Makes the steps of an encoder's stage that are not made yet.
 
     See `st_audioqa.models.training.run.train_encoder` for what the arguments mean.
 
@@ -67,34 +105,123 @@ def train(
     UserError
         The loss is no number any more, or the checkpoint is of another training.
     """
-    stage = plan.stage
-    device = next(encoder.parameters()).device
-    optimiser = _optimiser(encoder, stage)
-    step = load_checkpoint(folder, encoder, optimiser, about)
-    log = _Log(folder, step, active=rank == 0)
-    model: nn.Module = encoder
-    if world > 1:
-        model = nn.parallel.DistributedDataParallel(encoder, find_unused_parameters=True)
+    encoder.train()
+    task = _EncoderTask(encoder, plan, held_out, bf16, rank, world)
+    return make_steps(
+        task,
+        folder,
+        seed=plan.seed,
+        about=about,
+        limits=limits,
+        rank=rank,
+        world=world,
+        quiet=quiet,
+    )
+
+
+class _EncoderTask:
+    """A stage of an encoder."""
+
+    def __init__(
+        self,
+        encoder: SpatialEncoder,
+        plan: BatchPlan,
+        held_out: Clips,
+        bf16: bool,
+        rank: int,
+        world: int,
+    ) -> None:
+        self.kept, self._plan, self._held_out, self._bf16 = encoder, plan, held_out, bf16
+        self._encoder, self._rank, self._world = encoder, rank, world
+        stage = self._stage = plan.stage
+        self.steps, self.epoch_steps = stage.steps, stage.epoch_steps
+        self.clip_norm = stage.clip_norm
+        self._model: nn.Module = encoder
+        if world > 1:
+            self._model = nn.parallel.DistributedDataParallel(
+                encoder, find_unused_parameters=True
+            )
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        return _optimiser(self._encoder, self._stage)
+
+    def share(self, step: int) -> float:
+        return learning_rate(self._stage, step) / self._stage.lr
+
+    def terms(self, step: int) -> dict[str, Tensor]:
+        stage = self._stage
+        device = next(self._encoder.parameters()).device
+        features, targets = self._plan.batch(step, self._rank, self._world)
+        features, targets = features.to(device), targets.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            outputs = self._model(
+                features,
+                targets.queries if stage.weights.get("query") else None,
+                dynamic=stage.dynamic,
+                drop=stage.drop,
+            )
+        outputs = {name: value.float() for name, value in outputs.items()}
+        return self._encoder.loss(outputs, targets, stage.weights)
+
+    def counted(self, step: int) -> dict[str, float]:
+        return {"clips": step * self._stage.batch}
+
+    def validate(self) -> dict[str, float]:
+        return validate(
+            self._encoder,
+            self._held_out,
+            dynamic=self._stage.dynamic,
+            queries=bool(self._stage.weights.get("query")),
+        )
+
+
+def make_steps(
+    task: Task,
+    folder: Path,
+    *,
+    seed: int,
+    about: str,
+    limits: Limits,
+    rank: int = 0,
+    world: int = 1,
+    quiet: bool = False,
+) -> Progress:
+    """Makes the steps of a task that are not made yet, and keeps checkpoints of them.
+
+    Parameters
+    ----------
+    task : Task
+    folder : Path
+        Gets checkpoint and log.
+    seed : int
+        What is random in a step depends on it and on the step's number alone.
+    about : str
+        Describes the training; only the same one goes on from a checkpoint.
+    limits : Limits
+    rank, world : int
+        Of several processes.
+    quiet : bool
+        Show no progress.
+
+    Raises
+    ------
+    UserError
+        The loss is no number any more, or the checkpoint is of another training.
+    """
+    optimiser = task.optimiser()
+    rates = [float(group["lr"]) for group in optimiser.param_groups]
+    weights = [p for group in optimiser.param_groups for p in group["params"]]
+    step = load_checkpoint(folder, task.kept, optimiser, about)
+    log = MetricsLog(folder, step, active=rank == 0)
     began = kept = time.monotonic()
     metrics: dict[str, float] = {}
-    encoder.train()
-    with tqdm(total=stage.steps, initial=step, unit=" steps", disable=quiet or rank > 0) as bar:
-        while step < stage.steps:
-            torch.manual_seed(derived_seed(plan.seed, "step", step, rank) % 2**63)
-            rate = learning_rate(stage, step)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            features, targets = plan.batch(step, rank, world)
-            features, targets = features.to(device), targets.to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                outputs = model(
-                    features,
-                    targets.queries if stage.weights.get("query") else None,
-                    dynamic=stage.dynamic,
-                    drop=stage.drop,
-                )
-            outputs = {name: value.float() for name, value in outputs.items()}
-            terms = encoder.loss(outputs, targets, stage.weights)
+    with tqdm(total=task.steps, initial=step, unit=" steps", disable=quiet or rank > 0) as bar:
+        while step < task.steps:
+            torch.manual_seed(derived_seed(seed, "step", step, rank) % 2**63)
+            share = task.share(step)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * share
+            terms = task.terms(step)
             loss = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(loss):
                 raise UserError(
@@ -103,22 +230,17 @@ def train(
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(encoder.parameters(), stage.clip_norm)
+            nn.utils.clip_grad_norm_(weights, task.clip_norm)
             optimiser.step()
             step += 1
             bar.update(1)
             log.add({**terms, "loss": loss})
-            if step % _LOG_EVERY == 0 or step == stage.steps:
-                means = log.write(step, {"lr": rate, "clips": step * stage.batch})
+            if step % _LOG_EVERY == 0 or step == task.steps:
+                means = log.write(step, {"lr": rates[0] * share, **task.counted(step)})
                 bar.set_postfix(loss=f"{means.get('loss', math.nan):.3f}")
-            if step % stage.epoch_steps == 0 or step == stage.steps:
+            if step % task.epoch_steps == 0 or step == task.steps:
                 if rank == 0:
-                    metrics = validate(
-                        encoder,
-                        held_out,
-                        dynamic=stage.dynamic,
-                        queries=bool(stage.weights.get("query")),
-                    )
+                    metrics = task.validate()
                     log.metrics(step, metrics)
                     bar.write(_line(step, metrics))
                 if world > 1:
@@ -128,16 +250,16 @@ def train(
             if world > 1:
                 over = _agreed(over)
             due = now - kept >= 60 * limits.checkpoint_minutes
-            if rank == 0 and (over or due or step == stage.steps):
+            if rank == 0 and (over or due or step == task.steps):
                 log.flush()
-                save_checkpoint(folder, step, encoder, optimiser, about)
+                save_checkpoint(folder, step, task.kept, optimiser, about)
                 kept = now
             if over:
                 break
-    return Progress(step, step >= stage.steps, metrics)
+    return Progress(step, step >= task.steps, metrics)
 
 
-def learning_rate(stage: StageRecipe, step: int) -> float:
+def learning_rate(stage: Schedule, step: int) -> float:
     """A linear rise, then half a cosine down to `min_lr`."""
     rise = stage.warmup * stage.steps
     if step < rise:
@@ -168,71 +290,3 @@ def _agreed(over: bool) -> bool:
 
 def _line(step: int, metrics: dict[str, float]) -> str:
     return f"step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in metrics.items())
-
-
-class _Log:
-    """`metrics.jsonl`, and TensorBoard where it is installed."""
-
-    def __init__(self, folder: Path, step: int, *, active: bool) -> None:
-        self._sums: dict[str, torch.Tensor] = {}
-        self._count = 0
-        self._path = folder / "metrics.jsonl"
-        self._board: Any = None
-        self._active = active
-        if not active:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._path.is_file():  # lines after the checkpoint are written again
-            kept = [
-                line
-                for line in self._path.read_text("utf-8").splitlines()
-                if _step_of(line) is not None and (_step_of(line) or 0) <= step
-            ]
-            self._path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-        self._board = _tensorboard(folder, step)
-
-    def add(self, terms: dict[str, torch.Tensor]) -> None:
-        for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.detach().cpu()
-        self._count += 1
-
-    def write(self, step: int, more: dict[str, float]) -> dict[str, float]:
-        means = {name: float(value) / self._count for name, value in self._sums.items()}
-        self._sums, self._count = {}, 0
-        self._line({"step": step, "time": round(time.time(), 1), **more, "train": means})
-        self._show(step, {f"train/{name}": value for name, value in {**means, **more}.items()})
-        return means
-
-    def metrics(self, step: int, metrics: dict[str, float]) -> None:
-        self._line({"step": step, "time": round(time.time(), 1), "validation": metrics})
-        self._show(step, metrics)
-
-    def flush(self) -> None:
-        if self._board is not None:
-            self._board.flush()
-
-    def _line(self, values: dict[str, Any]) -> None:
-        if self._active:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(values) + "\n")
-
-    def _show(self, step: int, values: dict[str, float]) -> None:
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
-
-
-def _step_of(line: str) -> int | None:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    writer: Callable[..., Any] = SummaryWriter
-    return writer(str(folder), purge_step=step + 1)

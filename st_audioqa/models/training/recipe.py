@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,11 +14,27 @@ from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.models.losses import TERMS
 
 if sys.version_info >= (3, 11):
+    from importlib.resources.abc import Traversable
+
     import tomllib
 else:
+    from importlib.abc import Traversable
+
     import tomli as tomllib
 
-__all__ = ["StageRecipe", "TrainingRecipe", "bundled_training_recipes", "load_training_recipe"]
+__all__ = [
+    "StageRecipe",
+    "TrainingRecipe",
+    "bundled_in",
+    "bundled_training_recipes",
+    "load_training_recipe",
+    "read_recipe",
+]
+
+
+_PACKAGE = "st_audioqa.models.training.recipes"
+
+Recipe = TypeVar("Recipe", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -112,7 +128,24 @@ class TrainingRecipe(_Section):
 
 def bundled_training_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("st_audioqa.models.training.recipes")
+    return bundled_in(resources.files(_PACKAGE))
+
+
+def load_training_recipe(name_or_path: str) -> TrainingRecipe:
+    """A bundled recipe by name, or one from a TOML file.
+
+    Raises
+    ------
+    UserError
+        No such recipe, a file that is not TOML, or impossible values.
+    """
+    return read_recipe(
+        TrainingRecipe, name_or_path, resources.files(_PACKAGE), "training recipe"
+    )
+
+
+def bundled_in(folder: Traversable) -> list[str]:
+    """Names of the TOML files in a folder of a package."""
     return sorted(
         entry.name.removesuffix(".toml")
         for entry in folder.iterdir()
@@ -120,8 +153,10 @@ def bundled_training_recipes() -> list[str]:
     )
 
 
-def load_training_recipe(name_or_path: str) -> TrainingRecipe:
-    """A bundled recipe by name, or one from a TOML file.
+def read_recipe(
+    model: type[Recipe], name_or_path: str, bundled: Traversable, what: str
+) -> Recipe:
+    """A bundled recipe by name, or one from a TOML file, checked.
 
     Raises
     ------
@@ -134,13 +169,12 @@ def load_training_recipe(name_or_path: str) -> TrainingRecipe:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"The recipe file {path} cannot be read: {error}.") from error
-    elif name_or_path in bundled_training_recipes():
-        folder = resources.files("st_audioqa.models.training.recipes")
-        text = folder.joinpath(f"{name_or_path}.toml").read_text("utf-8")
+    elif name_or_path in bundled_in(bundled):
+        text = bundled.joinpath(f"{name_or_path}.toml").read_text("utf-8")
     else:
-        raise unknown_name("training recipe", name_or_path, bundled_training_recipes())
+        raise unknown_name(what, name_or_path, bundled_in(bundled))
     try:
-        return TrainingRecipe.model_validate(tomllib.loads(text))
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"The recipe {name_or_path} is not valid TOML: {error}.") from error
     except ValidationError as error:

@@ -1,0 +1,1 @@
+"""Recipes of ST-AudioLM that come with the package."""
