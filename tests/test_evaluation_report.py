@@ -187,6 +187,10 @@ def test_latex_joins_groups_and_escapes():
     flat = Block("t", [("Model",), ("", "c")], [["x", "1"]]).text("latex")
     assert "multicolumn" not in flat
     assert text.count("{") == text.count("}")
+    wide = Block("t", [(str(i),) for i in range(12)], [["x", *["1.0 [0.5, 2.0]"] * 10, "-"]])
+    values, intervals = wide.text("latex").splitlines()[8:10]
+    assert values == f"x & {'1.0 & ' * 10}- " + r"\\"
+    assert intervals == " & " + r"\tiny [0.5, 2.0] & " * 10 + r" \\"
 
 
 def test_report_shows_models_side_by_side_in_every_style(capsys, tmp_path):
@@ -207,6 +211,7 @@ def test_report_shows_models_side_by_side_in_every_style(capsys, tmp_path):
     assert "100.0 [100.0, 100.0]" in files["markdown"].read_text()
     assert "silent\\|one" in files["markdown"].read_text()
     assert "all \\& right & 100.0 [100.0, 100.0]" in files["latex"].read_text()
+    assert "all \\& right & 100.0 & 100.0" in files["latex"].read_text()
     report = json.loads(files["json"].read_text())
     assert [m["parse_rate"] for m in report["models"]] == [100.0, 0.0]
     assert report["models"][0]["breakdowns"]

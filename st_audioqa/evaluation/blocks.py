@@ -12,6 +12,8 @@ __all__ = ["Block", "Style"]
 Style = Literal["plain", "markdown", "latex"]
 Path = tuple[str, ...]
 
+_MANY_COLUMNS = 9
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -55,7 +57,8 @@ class Block:
     def _latex(self) -> str:
         """A `table*` for the packages booktabs and graphicx, shrunk where it is too wide.
 
-        Equal neighbouring groups are joined.
+        Equal neighbouring groups are joined; in a table of many columns intervals stand in a
+        line below the values.
         """
         depth = max(len(heading) for heading in self.header)
         padded = [("",) * (depth - len(heading)) + tuple(heading) for heading in self.header]
@@ -70,8 +73,11 @@ class Block:
         for level in range(depth - 1):
             if any(heading[level] for heading in padded):
                 lines += _spans([heading[: level + 1] for heading in padded])
-        cells = ([heading[-1] for heading in padded], *self.rows)
-        head, *rows = [" & ".join(map(_escaped, row)) + r" \\" for row in cells]
+        head = _line([heading[-1] for heading in padded])
+        split = len(padded) > _MANY_COLUMNS
+        rows = [
+            line for row in self.rows for line in (_two_lines(row) if split else [_line(row)])
+        ]
         lines += [head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
         return "\n".join(lines) + "\n"
 
@@ -86,6 +92,21 @@ def _aligned(cells: Iterable[str], widths: Iterable[int]) -> str:
 
 def _escaped(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(map(_escaped, cells)) + r" \\"
+
+
+def _two_lines(cells: Sequence[str]) -> list[str]:
+    """Values, and below them what stands in brackets behind them, where anything does."""
+    parts = [cell.partition(" [") for cell in cells[1:]]
+    below = [f"{bracket[1:]}{rest}" for _, bracket, rest in parts]
+    lines = [_line([cells[0], *(value for value, _, _ in parts)])]
+    if any(below):
+        small = [rf"\tiny {_escaped(interval)}" if interval else "" for interval in below]
+        lines.append(" & ".join(["", *small]) + r" \\")
+    return lines
 
 
 def _spans(groups: Sequence[Path]) -> list[str]:

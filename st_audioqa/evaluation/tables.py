@@ -62,6 +62,7 @@ def format_tables(
             title = f"{title}, type {key[1]}: {TYPE_TITLES[key[1]]}"
             header = [("Model",), *(path[2:] for path in columns)]
         else:
+            title = f"{title} of the paper"
             header = [("Model",), *(_with_type(path) for path in columns)]
         rows = [
             [name, *(shown(_cell(tables, path), intervals=intervals) for path in columns)]
