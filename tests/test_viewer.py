@@ -6,6 +6,7 @@ import functools
 import http.client
 import io
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -275,3 +276,13 @@ def test_an_export_writes_nothing_outside_its_folder(corpus_dir, tmp_path):
     with pytest.raises(UserError, match="is none"):
         export(shown, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_splits_that_are_held_back_are_not_shown(corpus_dir, tmp_path):
+    folder = shutil.copytree(corpus_dir, tmp_path / "held")
+    told = json.loads((folder / "manifest.json").read_text())
+    told["held"] = ["test"]
+    (folder / "manifest.json").write_text(json.dumps(told))
+    assert {entry.split for entry in open_site(folder).entries} == {"train"}
+    with pytest.raises(UserError, match="held back"):
+        open_site(folder, splits=["test"])

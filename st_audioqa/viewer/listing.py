@@ -51,19 +51,25 @@ class Listing:
     ----------
     corpus : Corpus
     splits : sequence of str
-        All where empty.
+        All where empty, but for those whose tracks and answers are held back.
 
     Raises
     ------
     UserError
-        No such split, or a shard that cannot be read.
+        No such split, one that is held back, or a shard that cannot be read.
     """
 
     def __init__(self, corpus: Corpus, splits: Sequence[str] = ()) -> None:
         for split in splits:
             if split not in corpus.splits:
                 raise unknown_name(f"split of {corpus.folder}", split, corpus.splits)
-        self.splits = list(splits) or corpus.splits
+            if split in corpus.manifest.held:
+                raise UserError(
+                    f"The tracks and answers of {split} are held back in {corpus.folder}: wanted "
+                    "another split, or the corpus it was made from."
+                )
+        held = corpus.manifest.held
+        self.splits = list(splits) or [each for each in corpus.splits if each not in held]
         self.tables = [
             table
             for table in QUESTION_TABLES
