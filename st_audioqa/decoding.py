@@ -37,6 +37,7 @@ __all__ = [
     "CUTOFF_HZ",
     "LAYOUTS",
     "NO_AUDIO",
+    "ORIGIN_TAPS",
     "AudioLayout",
     "Decoder",
     "binaural",
@@ -66,7 +67,7 @@ STEREO_AZIMUTH_DEG = 90.0
 CUTOFF_HZ = 1500.0
 """Below, binaural filters keep phases; above, magnitudes."""
 
-_ORIGIN = 96
+ORIGIN_TAPS = 96
 """Tap of a binaural filter at which sound reaches the centre of the head."""
 _TAPS = 512
 _DIFFUSE = np.array([1.0, 1 / 3, 1 / 3, 1 / 3])
@@ -157,7 +158,7 @@ def binaural_filters(hrtf: HRTF, cutoff_hz: float = CUTOFF_HZ) -> Floats:
         decoder[k] = (np.abs(spectra[k]) * phase) @ fit
     decoder = _diffuse_levelled(decoder, spectra, weights)
 
-    decoder *= np.exp(-2j * np.pi * frequency * _ORIGIN / hrtf.sample_rate)[:, None, None]
+    decoder *= np.exp(-2j * np.pi * frequency * ORIGIN_TAPS / hrtf.sample_rate)[:, None, None]
     taps = fft.irfft(decoder, n_fft, axis=0)[:_TAPS].transpose(1, 2, 0)
     fade = np.ones(_TAPS)
     fade[:32] = np.sin(np.pi / 2 * (np.arange(32) + 0.5) / 32) ** 2
@@ -183,7 +184,7 @@ def binaural(audio: Floats, filters: Floats) -> Floats:
         np.sum([signal.oaconvolve(c, f) for c, f in zip(audio, ear, strict=True)], axis=0)
         for ear in filters
     ]
-    return np.stack(mixed)[:, _ORIGIN : _ORIGIN + n_samples].astype(audio.dtype)
+    return np.stack(mixed)[:, ORIGIN_TAPS : ORIGIN_TAPS + n_samples].astype(audio.dtype)
 
 
 @dataclass(frozen=True)

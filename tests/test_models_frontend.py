@@ -13,7 +13,6 @@ from st_audioqa.models.features import FeatureSpec, foa_features, mel_filters  #
 from st_audioqa.models.frontend import FOAFrontend  # noqa: E402
 from st_audioqa.models.rotations import (  # noqa: E402
     ROTATIONS,
-    rotate_features,
     rotate_targets,
 )
 
@@ -100,7 +99,7 @@ def turned(audio, rotation):
 def test_rotating_features_is_rotating_the_waveform():
     audio, spec = field(), FeatureSpec(n_mels=32, direct=True)
     features = torch.as_tensor(in_torch(audio, spec))
-    every = rotate_features(features.expand(16, -1, -1, -1), torch.arange(16))
+    every = FOAFrontend(spec).rotate(features.expand(16, -1, -1, -1), torch.arange(16))
     assert len(set(ROTATIONS)) == 16
     for rotation, found in zip(ROTATIONS, every, strict=True):
         wanted = in_torch(turned(audio, rotation), spec)

@@ -164,7 +164,7 @@ def test_added_features_are_near_those_of_the_mixture():
         def permutation(self, n):
             return np.array([1, 0])
 
-    found, mixed = added(torch.stack([a, b]), targets, np.array([True, False]), Swap())
+    found, mixed = added(torch.stack([a, b]), targets, np.array([True, False]), Swap(), frontend)
     level, wanted = found[0, :4].mean((1, 2)), mixture[:4].mean((1, 2))
     torch.testing.assert_close(level, wanted, atol=0.4, rtol=0)
     torch.testing.assert_close(
@@ -179,7 +179,7 @@ def test_added_features_are_near_those_of_the_mixture():
 
 def test_masks_hide_at_most_what_is_asked_for():
     features = torch.randn(6, 7, 400, 16)
-    masked = mask_features(features, 20, 3, np.random.default_rng(0))
+    masked = mask_features(features, 20, 3, np.random.default_rng(0), 4)
     changed = (masked != features).any(dim=1)
     assert changed.any()
     assert changed.all(dim=2).sum(dim=1).max() <= 40

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Block", "sincos_grid"]
+__all__ = ["Block", "DropPath", "initialise", "kept_patches", "sincos_grid", "stem_and_patch"]
 
 
 class DropPath(nn.Module):
@@ -72,3 +73,47 @@ def sincos_grid(n_time: int, n_frequency: int, dim: int) -> Tensor:
     time = axis(n_time, dim // 2)[:, None].expand(-1, n_frequency, -1)
     frequency = axis(n_frequency, dim // 2)[None].expand(n_time, -1, -1)
     return torch.cat([time, frequency], dim=-1)
+
+
+def stem_and_patch(
+    channels: int, stem: Sequence[tuple[int, int, int]], patch: tuple[int, int], dim: int
+) -> tuple[nn.Sequential, nn.Conv2d]:
+    """Convolutions before the patches, and the one that makes patches of what they leave.
+
+    Parameters
+    ----------
+    channels : int
+    stem : sequence of (int, int, int)
+        Channels, stride in time, stride in frequency of each convolution.
+    patch : (int, int)
+        Size of a patch in frames and bands of the features.
+    dim : int
+        Of a token.
+    """
+    layers: list[nn.Module] = []
+    for width, time, frequency in stem:
+        layers += [
+            nn.Conv2d(channels, width, 3, (time, frequency), 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.GELU(),
+        ]
+        channels, patch = width, (patch[0] // time, patch[1] // frequency)
+    return nn.Sequential(*layers), nn.Conv2d(channels, dim, patch, patch)
+
+
+def kept_patches(grid: tuple[int, int], drop: tuple[float, float]) -> Tensor:
+    """Indices of the patches left after shares of whole times and frequencies were dropped."""
+    n_time, n_frequency = grid
+    time = torch.randperm(n_time)[: n_time - int(drop[0] * n_time)].sort().values
+    band = torch.randperm(n_frequency)[: n_frequency - int(drop[1] * n_frequency)]
+    return (time[:, None] * n_frequency + band.sort().values).flatten()
+
+
+def initialise(module: nn.Module) -> None:
+    """First weights: narrow normal, biases zero (to be given to `nn.Module.apply`)."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from st_audioqa.conventions import N_BINS, SCENE_SAMPLES
 from st_audioqa.errors import UserError, unknown_name
 from st_audioqa.models.features import FeatureSpec
 
-__all__ = ["PRESETS", "EncoderConfig", "config_from_dict", "preset"]
+__all__ = ["PRESETS", "EncoderConfig", "config_from_dict", "preset", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -127,30 +127,42 @@ def preset(name: str) -> EncoderConfig:
 
 
 def config_from_dict(data: Mapping[str, Any]) -> EncoderConfig:
-    """The configuration that `EncoderConfig.to_dict` described.
+    """The configuration that `EncoderConfig.to_dict` described; see `read_config`."""
+    return read_config(EncoderConfig, data)
+
+
+Config = TypeVar("Config", bound=Any)
+
+
+def read_config(kind: type[Config], data: Mapping[str, Any]) -> Config:
+    """A configuration from JSON values: lists become tuples, `features` a `FeatureSpec`.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass with a method `check`.
 
     Raises
     ------
     UserError
         A key or a value that no configuration has.
     """
-    known = {each.name for each in fields(EncoderConfig)}
+    known = {each.name for each in fields(kind)}
     unknown = set(data) - known
     if unknown:
         raise unknown_name("encoder setting", sorted(unknown)[0], known)
-    values = dict(data)
     try:
+        values = {name: _frozen(value) for name, value in data.items()}
         if "features" in values:
             values["features"] = FeatureSpec(**values["features"])
         if "labels" in values:
             values["labels"] = tuple(map(str, values["labels"]))
-        if "patch" in values:
-            first, second = values["patch"]
-            values["patch"] = (int(first), int(second))
-        if "stem" in values:
-            values["stem"] = tuple((int(a), int(b), int(c)) for a, b, c in values["stem"])
-        config = EncoderConfig(**values)
+        config = kind(**values)
         config.check()
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"This is no configuration of an encoder: {error}.") from error
     return config
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

@@ -1,6 +1,7 @@
 """The input features of the encoders in torch, for batches of waveforms.
 
-`FOAFrontend` computes what `st_audioqa.models.features.foa_features` computes, channel by channel
+A front end (`Frontend`) also knows what can be done to its features without the waveform: turns
+of the sound field, and the sum of two clips. `FOAFrontend` computes what `st_audioqa.models.features.foa_features` computes, channel by channel
 (the paper's section 4.1), and on request three more channels with the intensity of the direct
 sound. Levels are kept throughout: they are a cue of distance.
 """
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -19,8 +21,9 @@ from torch.nn import functional
 
 from st_audioqa.conventions import SAMPLE_RATE
 from st_audioqa.models.features import FeatureSpec, mel_filters
+from st_audioqa.models.rotations import ROTATIONS, Rotation
 
-__all__ = ["FOAFrontend"]
+__all__ = ["FOAFrontend", "Frontend", "short_time_spectrum"]
 
 _FLOOR = 1e-10
 _DIRECT_FFT = 512
@@ -29,7 +32,79 @@ _HALF_EVIDENCE = 0.3
 """Evidence at which a direct-sound vector has half its greatest length."""
 
 
-class FOAFrontend(nn.Module):
+class Frontend(nn.Module, ABC):
+    """From FOA waveforms to features [shape=(batch, channels, frames, bands)].
+
+    The first `n_levels` channels are levels in dB, the others are averages of something signed
+    over a band, weighted by its energy.
+    """
+
+    spec: FeatureSpec
+    version: ClassVar[int] = 1
+    """Raised whenever the same audio gives other features: it is part of the cache's key."""
+    kind: ClassVar[str]
+    layout: ClassVar[str]
+    """What is listened to: "foa" or "binaural"."""
+    n_levels: ClassVar[int]
+    decade_db: ClassVar[float] = 10.0
+    """Decibels that ten times the energy add to a level channel."""
+    rotations: ClassVar[tuple[int, ...]]
+    """Indices into `ROTATIONS` of those that are exact on these features."""
+
+    @property
+    @abstractmethod
+    def n_channels(self) -> int:
+        """Number of channels."""
+
+    @abstractmethod
+    def channel_map(self, rotation: Rotation) -> tuple[list[int], list[int]]:
+        """Which channel each one of a rotated field is taken from, and with which sign."""
+
+    @abstractmethod
+    def forward(self, audio: Tensor) -> Tensor:
+        """Features of waveforms [shape=(batch, 4, n)] in W, Y, Z, X, SN3D, 32 kHz."""
+
+    @property
+    def key(self) -> str:
+        """Known by this in the cache: kind, version and all sizes."""
+        described = {"kind": self.kind, "version": self.version, **asdict(self.spec)}
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+    def shape(self, n_samples: int) -> tuple[int, int, int]:
+        """Shape of the features of one waveform: channels, frames, bands."""
+        return self.n_channels, n_samples // self.spec.hop, self.spec.n_mels
+
+    def rotate(self, features: Tensor, chosen: Tensor) -> Tensor:
+        """Features of the rotated sound fields.
+
+        Parameters
+        ----------
+        features : Tensor [shape=(batch, channels, frames, bands)]
+        chosen : Tensor [shape=(batch,)]
+            For every clip an index into `ROTATIONS`, one of `rotations`.
+        """
+        maps = [self.channel_map(ROTATIONS[i]) for i in chosen.tolist()]
+        source = torch.tensor([each for each, _ in maps], device=features.device)
+        sign = torch.tensor([each for _, each in maps], dtype=features.dtype)
+        rows = torch.arange(len(features), device=features.device)[:, None]
+        return features[rows, source] * sign.to(features.device)[:, :, None, None]
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        """About the features of the sum of two waveforms.
+
+        Energies of the bands add up but for the interference of the two, which is zero on
+        average over a band and a frame; signed channels are averaged with the energies as
+        weights.
+        """
+        n, decade = self.n_levels, self.decade_db
+        power_a, power_b = (10.0 ** (x[:, :n] / decade) for x in (a, b))
+        energy_a, energy_b = power_a.sum(1, keepdim=True), power_b.sum(1, keepdim=True)
+        share = energy_a / (energy_a + energy_b)
+        signed = a[:, n:] * share + b[:, n:] * (1.0 - share)
+        return torch.cat([decade * torch.log10(power_a + power_b), signed], dim=1)
+
+
+class FOAFrontend(Frontend):
     """FOA waveforms -> log-mel spectra and intensity vectors.
 
     Parameters
@@ -46,9 +121,10 @@ class FOAFrontend(nn.Module):
     window: Tensor
     direct_window: Tensor
 
-    version = 1
-    """Raised whenever the same audio gives other features: it is part of the cache's key."""
     kind = "foa"
+    layout = "foa"
+    n_levels = 4
+    rotations = tuple(range(len(ROTATIONS)))
 
     def __init__(self, spec: FeatureSpec | None = None) -> None:
         super().__init__()
@@ -81,15 +157,14 @@ class FOAFrontend(nn.Module):
         """Seven, or ten with the direct sound."""
         return 10 if self.spec.direct else 7
 
-    @property
-    def key(self) -> str:
-        """Known by this in the cache: kind, version and all sizes."""
-        described = {"kind": self.kind, "version": self.version, **asdict(self.spec)}
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
-
-    def shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Shape of the features of one waveform: channels, frames, bands."""
-        return self.n_channels, n_samples // self.spec.hop, self.spec.n_mels
+    def channel_map(self, rotation: Rotation) -> tuple[list[int], list[int]]:
+        """Exchanges W, Y, Z, X and the vectors (x, y, z) alike."""
+        log_mel = [0, 3, 2, 1] if rotation.exchange else [0, 1, 2, 3]
+        axes = [1, 0, 2] if rotation.exchange else [0, 1, 2]
+        vectors = range(4, self.n_channels, 3)
+        signs = [rotation.sign_x, rotation.sign_y, rotation.sign_z]
+        source = log_mel + [first + axis for first in vectors for axis in axes]
+        return source, [1] * 4 + signs * len(vectors)
 
     @torch.no_grad()
     def forward(self, audio: Tensor) -> Tensor:
@@ -108,7 +183,7 @@ class FOAFrontend(nn.Module):
         """
         spec = self.spec
         n_frames = audio.shape[-1] // spec.hop
-        spectrum = _spectrum(audio, self.window, spec.hop, n_frames) / spec.n_fft**0.5
+        spectrum = short_time_spectrum(audio, self.window, spec.hop, n_frames) / spec.n_fft**0.5
         power = spectrum.real.square() + spectrum.imag.square()
         log_mel = 10.0 * torch.log10((power @ self.filters).clamp_min(_FLOOR))
         energy = 0.5 * power.sum(dim=1, keepdim=True) @ self.filters
@@ -121,7 +196,7 @@ class FOAFrontend(nn.Module):
     def _direct(self, audio: Tensor, n_frames: int) -> Tensor:
         """Direct-sound vectors [shape=(batch, 3, n_frames, n_mels)]."""
         per_frame = self.spec.hop // self.direct_hop
-        spectrum = _spectrum(audio, self.direct_window, self.direct_hop, n_frames * per_frame)
+        spectrum = short_time_spectrum(audio, self.direct_window, self.direct_hop, n_frames * per_frame)
         spectrum = spectrum[..., self._inside]
         intensity = _intensity(spectrum)
         energy = 0.5 * (spectrum.real.square() + spectrum.imag.square()).sum(1, keepdim=True)
@@ -145,7 +220,7 @@ class FOAFrontend(nn.Module):
         return evidence / (_length(evidence) + _HALF_EVIDENCE)
 
 
-def _spectrum(audio: Tensor, window: Tensor, hop: int, n_frames: int) -> Tensor:
+def short_time_spectrum(audio: Tensor, window: Tensor, hop: int, n_frames: int) -> Tensor:
     """Short-time spectra [shape=(batch, channels, n_frames, n_fft // 2 + 1)]; every frame is
     centred on the middle of its hop."""
     n_fft = len(window)

@@ -16,10 +16,10 @@ from torch.nn import functional
 from st_audioqa.conventions import DISTANCE_BIN_M
 from st_audioqa.models.encoders._protocol import Outputs, Targets
 
-__all__ = ["TERMS", "chord", "encoder_losses", "static_targets"]
+__all__ = ["TERMS", "chord", "encoder_losses", "semantic_losses", "static_targets"]
 
-TERMS = ("semantic", "distil", "static", "trajectory", "smooth", "query")
-"""Names that a recipe may give weights to."""
+TERMS = ("semantic", "distil", "static", "trajectory", "smooth", "query", "accdoa")
+"""Names that a recipe may give weights to; an encoder has those that its outputs allow."""
 
 
 def encoder_losses(outputs: Outputs, targets: Targets, weights: Mapping[str, float]) -> Outputs:
@@ -32,13 +32,6 @@ def encoder_losses(outputs: Outputs, targets: Targets, weights: Mapping[str, flo
     never active.
     """
     terms: Outputs = {}
-    if weights.get("semantic"):
-        loss = functional.binary_cross_entropy_with_logits(outputs["semantic"], targets.labels)
-        terms["semantic"] = loss * targets.labels.shape[1] / 10.0
-    if weights.get("distil") and targets.teacher is not None:
-        teacher = torch.sigmoid(targets.teacher)
-        loss = functional.binary_cross_entropy_with_logits(outputs["semantic"], teacher)
-        terms["distil"] = loss * targets.labels.shape[1] / 10.0
     if weights.get("static"):
         terms["static"] = _static(outputs, targets)
     alone = targets.present.sum(dim=1) == 1
@@ -61,7 +54,24 @@ def encoder_losses(outputs: Outputs, targets: Targets, weights: Mapping[str, flo
         named = ("query_activity", "query_direction", "query_log_distance")
         said = tuple(outputs[name] for name in named)
         terms["query"] = _trajectory(said, truth, torch.ones_like(found))
-    return {name: term * weights[name] for name, term in terms.items()}
+    weighted = {name: term * weights[name] for name, term in terms.items()}
+    return semantic_losses(outputs["semantic"], targets, weights) | weighted
+
+
+def semantic_losses(logits: Tensor, targets: Targets, weights: Mapping[str, float]) -> Outputs:
+    """The weighted terms semantic and distil; sums over classes, divided by ten."""
+    terms: Outputs = {}
+    for name in ("semantic", "distil"):
+        if name == "semantic":
+            truth = targets.labels
+        elif targets.teacher is not None:
+            truth = torch.sigmoid(targets.teacher)
+        else:
+            continue
+        if weights.get(name):
+            loss = functional.binary_cross_entropy_with_logits(logits, truth)
+            terms[name] = weights[name] * loss * truth.shape[1] / 10.0
+    return terms
 
 
 def chord(a: Tensor, b: Tensor) -> Tensor:

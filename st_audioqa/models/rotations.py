@@ -1,21 +1,24 @@
-"""Turns and mirrors of the sound field that are exact on features.
+"""Turns and mirrors of the sound field that are exact on features of FOA.
 
 A turn by a quarter, a mirror front to back, left to right or above to below only exchanges the
 channels X and Y and changes signs. Levels of X and Y are exchanged with them, intensity vectors
-and directions alike; no spectrum has to be computed again.
+and directions alike; no spectrum has to be computed again. What a front end makes of each is its
+`channel_map`; ears know only the mirror from left to right.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from st_audioqa.models.encoders._protocol import Targets
+if TYPE_CHECKING:
+    from st_audioqa.models.encoders._protocol import Targets
 
-__all__ = ["ROTATIONS", "Rotation", "rotate_features", "rotate_targets"]
+__all__ = ["ROTATIONS", "Rotation", "rotate_targets"]
 
 
 @dataclass(frozen=True)
@@ -47,36 +50,8 @@ ROTATIONS = tuple(
 """All sixteen; the first eight keep above and below, and the very first changes nothing."""
 
 
-def rotate_features(features: Tensor, chosen: Tensor) -> Tensor:
-    """Features of the rotated sound fields.
-
-    Parameters
-    ----------
-    features : Tensor [shape=(batch, 7 or 10, frames, bands)]
-        As `FOAFrontend` gives them.
-    chosen : Tensor [shape=(batch,)]
-        Index into `ROTATIONS` for every clip.
-    """
-    source, sign = _channel_maps(features.shape[1])
-    rows = torch.arange(len(features), device=features.device)[:, None]
-    picked = features[rows, source.to(features.device)[chosen]]
-    return picked * sign.to(features.device)[chosen][:, :, None, None]
-
-
 def rotate_targets(targets: Targets, chosen: Tensor) -> Targets:
     """Targets of the rotated sound fields."""
     matrices = torch.as_tensor(np.stack([each.matrix for each in ROTATIONS]))
     turned = torch.einsum("bij,bstj->bsti", matrices[chosen], targets.direction)
     return replace(targets, direction=turned)
-
-
-def _channel_maps(n_channels: int) -> tuple[Tensor, Tensor]:
-    """Which channel each new one is taken from, and its sign [shape=(16, n_channels)]."""
-    source, sign = [], []
-    for each in ROTATIONS:
-        log_mel = [0, 3, 2, 1] if each.exchange else [0, 1, 2, 3]  # W, Y, Z, X
-        axes = [1, 0, 2] if each.exchange else [0, 1, 2]  # x, y, z
-        vectors = range(4, n_channels, 3)
-        source.append(log_mel + [first + axis for first in vectors for axis in axes])
-        sign.append([1] * 4 + [each.sign_x, each.sign_y, each.sign_z] * len(vectors))
-    return torch.tensor(source), torch.tensor(sign, dtype=torch.float32)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from st_audioqa.errors import UserError
-from st_audioqa.models.frontend import FOAFrontend
+from st_audioqa.models.frontend import Frontend
 from st_audioqa.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ ENCODERS = Registry("encoder", "st_audioqa.models.encoders", "Encoder", "st_audi
 Outputs = dict[str, Tensor]
 """What an encoder says, by name; one that does not know something leaves it out.
 
-semantic [batch, classes] logits; doa [batch, 3] unit vector and distance [batch, 10] logits of
-0.5 m classes, of the whole clip; activity [batch, 40] logits, direction [batch, 40, 3] unit
+semantic [batch, classes] logits; doa [batch, 3] unit vector and distance_m [batch] of the whole
+clip, beside them whatever its own loss asks for; activity [batch, 40] logits, direction [batch, 40, 3] unit
 vectors and log_distance [batch, 40] of a lone source; query_activity, query_direction and
 query_log_distance [batch, queries, 40, ...] of the source of each class asked for."""
 
@@ -73,7 +73,7 @@ class SpatialEncoder(nn.Module, ABC):
 
     kind: ClassVar[str]
     """Its name in the registry."""
-    frontend: FOAFrontend
+    frontend: Frontend
     """From waveforms to features; not trained, not stored."""
     labels: tuple[str, ...]
     """Display names of the classes."""

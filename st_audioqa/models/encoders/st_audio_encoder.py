@@ -19,8 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from st_audioqa.conventions import N_BINS
-from st_audioqa.models.blocks import Block, sincos_grid
+from st_audioqa.conventions import DISTANCE_BIN_M, N_BINS
+from st_audioqa.models.blocks import (
+    Block,
+    initialise,
+    kept_patches,
+    sincos_grid,
+    stem_and_patch,
+)
 from st_audioqa.models.config import EncoderConfig, config_from_dict, preset
 from st_audioqa.models.encoders._protocol import Outputs, SpatialEncoder, Targets
 from st_audioqa.models.frontend import FOAFrontend
@@ -50,17 +56,9 @@ class Encoder(SpatialEncoder):
         self.config = config
         self.labels = config.labels
         self.frontend = FOAFrontend(config.features)
-        channels, rest = self.frontend.n_channels, config.patch
-        layers: list[nn.Module] = []
-        for width, time, frequency in config.stem:
-            layers += [
-                nn.Conv2d(channels, width, 3, (time, frequency), 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.GELU(),
-            ]
-            channels, rest = width, (rest[0] // time, rest[1] // frequency)
-        self.stem = nn.Sequential(*layers)
-        self.patch = nn.Conv2d(channels, config.dim, rest, rest)
+        self.stem, self.patch = stem_and_patch(
+            self.frontend.n_channels, config.stem, config.patch, config.dim
+        )
         self.globals = nn.Parameter(torch.randn(3, config.dim) * 0.02)
         self.positions = nn.Parameter(sincos_grid(*config.grid, config.dim).flatten(0, 1))
         rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
@@ -70,7 +68,7 @@ class Encoder(SpatialEncoder):
         self.doa = nn.Linear(config.dim, 3)
         self.distance = nn.Linear(config.dim, config.distance_bins)
         self.trajectory = TrajectoryDecoder(config)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(
         self,
@@ -89,15 +87,17 @@ class Encoder(SpatialEncoder):
         x = self.patch(self.stem(x))  # (batch, dim, time, frequency)
         tokens = x.flatten(2).transpose(1, 2) + self.positions
         if not dynamic and any(drop) and self.training:
-            tokens = tokens[:, self._kept(drop, tokens.device)]
+            tokens = tokens[:, kept_patches(self.config.grid, drop).to(tokens.device)]
         tokens = torch.cat([self.globals.expand(len(tokens), -1, -1), tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
         semantic, doa, distance = (norm(tokens[:, i]) for i, norm in enumerate(self.norms))
+        distances = self.distance(distance)
         outputs = {
             "semantic": self.semantic(semantic),
             "doa": functional.normalize(self.doa(doa), dim=-1),
-            "distance": self.distance(distance),
+            "distance": distances,
+            "distance_m": (distances.argmax(dim=-1) + 0.5) * DISTANCE_BIN_M,
             "semantic_token": semantic,
         }
         if dynamic:
@@ -137,13 +137,6 @@ class Encoder(SpatialEncoder):
             return x
         size = (self.config.frames, x.shape[3])
         return functional.interpolate(x, size, mode="bilinear", align_corners=False)
-
-    def _kept(self, drop: tuple[float, float], device: torch.device) -> Tensor:
-        """Indices of the patches left after whole times and frequencies were dropped."""
-        n_time, n_frequency = self.config.grid
-        time = torch.randperm(n_time)[: n_time - int(drop[0] * n_time)].sort().values
-        band = torch.randperm(n_frequency)[: n_frequency - int(drop[1] * n_frequency)]
-        return (time[:, None] * n_frequency + band.sort().values).flatten().to(device)
 
 
 class TrajectoryDecoder(nn.Module):
@@ -282,11 +275,3 @@ def _to_bins(grid: Tensor) -> Tensor:
     flat = grid.permute(0, 2, 3, 1).flatten(1, 2)  # (batch, frequency * dim, time)
     flat = functional.interpolate(flat, N_BINS, mode="linear", align_corners=False)
     return flat.unflatten(1, grid.shape[2:]).permute(0, 3, 1, 2)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Embedding):
-        nn.init.trunc_normal_(module.weight, std=0.02)

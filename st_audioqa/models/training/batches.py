@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from st_audioqa.models.encoders import Targets
-from st_audioqa.models.rotations import rotate_features, rotate_targets
+from st_audioqa.models.frontend import Frontend
+from st_audioqa.models.rotations import rotate_targets
 from st_audioqa.models.training.clips import Clips
 from st_audioqa.models.training.recipe import StageRecipe
 from st_audioqa.seeding import generator
 
 __all__ = ["BatchPlan", "added", "mask_features"]
-
-_LOG_MEL = 4
 
 
 class BatchPlan:
@@ -71,12 +70,16 @@ class BatchPlan:
         rng = generator(self.seed, "augment", step, rank)
         features, targets = self.clips.raw(rows), self.clips.targets(rows, self.teacher)
         stage = self.stage
-        chosen = torch.as_tensor(rng.integers(stage.rotations, size=len(rows)))
-        features = rotate_features(features, chosen)
+        frontend = self.clips.frontend
+        exact = np.array([i for i in frontend.rotations if i < stage.rotations])
+        chosen = torch.as_tensor(exact[rng.integers(len(exact), size=len(rows))])
+        features = frontend.rotate(features, chosen)
         targets = rotate_targets(targets, chosen)
         if stage.mix:
-            features, targets = added(features, targets, rng.random(len(rows)) < stage.mix, rng)
-        features = mask_features(features, stage.mask_frames, stage.mask_bands, rng)
+            mixed = rng.random(len(rows)) < stage.mix
+            features, targets = added(features, targets, mixed, rng, frontend)
+        most = (stage.mask_frames, stage.mask_bands)
+        features = mask_features(features, *most, rng, frontend.n_levels)
         return features, _with_absent(targets, stage.absent, rng)
 
     def _counts(self, n: int) -> dict[str, int]:
@@ -96,11 +99,15 @@ class BatchPlan:
 
 
 def mask_features(
-    features: Tensor, most_frames: int, most_bands: int, rng: np.random.Generator
+    features: Tensor,
+    most_frames: int,
+    most_bands: int,
+    rng: np.random.Generator,
+    n_levels: int,
 ) -> Tensor:
     """Two pieces of time and two of frequency per clip set to silence (Park et al. 2019).
 
-    Log-mel channels get the clip's mean level there, intensity vectors zero.
+    The first `n_levels` channels get the clip's mean level there, the others zero.
     """
     if not (most_frames or most_bands):
         return features
@@ -114,19 +121,19 @@ def mask_features(
             low = rng.integers(n_bands - width + 1)
             kept[i, :, :, low : low + width] = False
     fill = torch.zeros(n, features.shape[1], 1, 1)
-    fill[:, :_LOG_MEL] = features[:, :_LOG_MEL].mean(dim=(2, 3), keepdim=True)
+    fill[:, :n_levels] = features[:, :n_levels].mean(dim=(2, 3), keepdim=True)
     return torch.where(torch.as_tensor(kept), features, fill)
 
 
 def added(
-    features: Tensor, targets: Targets, chosen: NDArray[np.bool_], rng: np.random.Generator
+    features: Tensor,
+    targets: Targets,
+    chosen: NDArray[np.bool_],
+    rng: np.random.Generator,
+    frontend: Frontend,
 ) -> tuple[Tensor, Targets]:
-    """Single-source clips with another one of the batch added, as scenes of two sources.
-
-    Powers of the bands add up but for the interference of the two sources, which is zero on
-    average over a band and a frame; so do intensities. Direct-sound vectors are averaged with
-    the energies as weights.
-    """
+    """Single-source clips with another one of the batch added (`Frontend.add`), as scenes of
+    two sources."""
     alone = (targets.present.sum(dim=1) == 1).numpy()
     names = targets.source_class[:, 0].numpy()
     partners = rng.permutation(len(features))
@@ -136,7 +143,7 @@ def added(
         return features, targets
     others = torch.as_tensor(partners)[rows]
     features = features.clone()
-    features[rows] = _sum_of(features[rows], features[others])
+    features[rows] = frontend.add(features[rows], features[others])
 
     def both(values: Tensor) -> Tensor:
         values = values.clone()
@@ -164,14 +171,6 @@ def added(
         answers=answers,
         teacher=teacher,
     )
-
-
-def _sum_of(a: Tensor, b: Tensor) -> Tensor:
-    power_a, power_b = (10.0 ** (x[:, :_LOG_MEL] / 10.0) for x in (a, b))
-    energy_a, energy_b = power_a.sum(1, keepdim=True), power_b.sum(1, keepdim=True)
-    share = energy_a / (energy_a + energy_b)
-    vectors = a[:, _LOG_MEL:] * share + b[:, _LOG_MEL:] * (1.0 - share)
-    return torch.cat([10.0 * torch.log10(power_a + power_b), vectors], dim=1)
 
 
 def _with_absent(targets: Targets, share: float, rng: np.random.Generator) -> Targets:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from st_audioqa.errors import UserError
 from st_audioqa.execution import run_tasks
 from st_audioqa.files import whole
 from st_audioqa.models.features import FeatureSpec
-from st_audioqa.models.frontend import FOAFrontend
+from st_audioqa.models.frontend import Frontend
 
 __all__ = ["build_cache", "open_features"]
 
@@ -37,13 +38,14 @@ _AT_ONCE = 8
 class _Task:
     shard: Path
     features: Path
+    frontend: type[Frontend]
     spec: FeatureSpec
 
 
 def build_cache(
     corpus: Corpus,
     splits: Sequence[str],
-    frontend: FOAFrontend,
+    frontend: Frontend,
     folder: Path,
     workers: int,
     on_scene: Callable[[], object],
@@ -78,14 +80,16 @@ def build_cache(
             for _ in range(entry.rows):
                 on_scene()
         else:
-            tasks.append(_Task(corpus.local_folder / entry.path, path, frontend.spec))
+            tasks.append(
+                _Task(corpus.local_folder / entry.path, path, type(frontend), frontend.spec)
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for _ in run_tasks(_compute, tasks, workers, on_scene):
         pass
 
 
 def open_features(
-    corpus: Corpus, split: str, frontend: FOAFrontend, folder: Path
+    corpus: Corpus, split: str, frontend: Frontend, folder: Path
 ) -> list[NDArray[np.float16]]:
     """The features of each shard of a split, mapped from disk, in the order of the manifest."""
     found = []
@@ -102,7 +106,7 @@ def open_features(
     return found
 
 
-def _path(folder: Path, entry: ShardEntry, frontend: FOAFrontend) -> Path:
+def _path(folder: Path, entry: ShardEntry, frontend: Frontend) -> Path:
     return folder / f"{entry.sha256[:24]}-{frontend.key}.npy"
 
 
@@ -110,7 +114,7 @@ def _compute(task: _Task, tick: Callable[[], object]) -> None:
     with FileLock(task.features.with_suffix(".lock")):
         if task.features.is_file():  # another process was faster
             return
-        frontend = FOAFrontend(task.spec)
+        frontend: Any = task.frontend(task.spec)  # type: ignore[call-arg]
         done: list[NDArray[np.float16]] = []
         waiting: list[NDArray[np.float32]] = []
 

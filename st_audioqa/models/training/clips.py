@@ -17,7 +17,7 @@ from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
 from st_audioqa.events.labels import all_labels, ancestors
 from st_audioqa.models.encoders import Targets
-from st_audioqa.models.frontend import FOAFrontend
+from st_audioqa.models.frontend import Frontend
 from st_audioqa.models.training.cache import open_features
 from st_audioqa.scene_table import SceneTable
 
@@ -52,7 +52,7 @@ class Clips:
     split : str
     classes : tuple of str
         Labels in the order of the targets; others are passed over.
-    frontend : FOAFrontend
+    frontend : Frontend
     cache : Path
         Folder in which `build_cache` has put the features.
 
@@ -67,10 +67,11 @@ class Clips:
         corpus: Corpus,
         split: str,
         classes: tuple[str, ...],
-        frontend: FOAFrontend,
+        frontend: Frontend,
         cache: Path,
     ) -> None:
         tables = _tables(corpus, split)
+        self.frontend = frontend
         self.features = open_features(corpus, split, frontend, cache)
         self.scene_id = [name for table in tables for name in table.scene_id]
         self.configuration = np.array([c for table in tables for c in table.configuration])

@@ -171,7 +171,7 @@ class _EncoderTask:
             self._encoder,
             self._held_out,
             dynamic=self._stage.dynamic,
-            queries=bool(self._stage.weights.get("query")),
+            queries=self._stage.queries,
         )
 
 

@@ -87,7 +87,12 @@ class StageRecipe(_Section):
     @property
     def dynamic(self) -> bool:
         """Whether trajectories are learned."""
-        return any(self.weights.get(name) for name in ("trajectory", "query"))
+        return any(self.weights.get(name) for name in ("trajectory", "query", "accdoa"))
+
+    @property
+    def queries(self) -> bool:
+        """Whether trajectories of named classes are learned."""
+        return any(self.weights.get(name) for name in ("query", "accdoa"))
 
     @property
     def steps(self) -> int:
