@@ -902,6 +902,42 @@ def eval_compare(
     click.echo(format_comparison(one, other, tables, differences))
 
 
+@evaluate.command(name="encoder")
+@click.argument("who")
+@click.argument("folder", type=_CORPUS)
+@_split
+@click.option("--out", type=_FILE, required=True, help="The tracks.jsonl to be written.")
+@click.option(
+    "--crop-s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds about each bin that an encoder of whole clips hears.",
+)
+@click.option("--name", help="Name of the row in tables.")
+@click.option("--device", help="A torch device; the CPU if left out.")
+def eval_encoder(
+    who: str,
+    folder: Path,
+    split: str,
+    out: Path,
+    crop_s: float | None,
+    name: str | None,
+    device: str | None,
+) -> None:
+    """Let an encoder hear the corpus in FOLDER and write its tracks.
+
+    WHO is the folder of an encoder, `intensity` or `intensity-plain`.
+    """
+    from st_audioqa.corpus.reader import Corpus
+    from st_audioqa.pipeline.hearing import listener, write_tracks
+
+    hearing = listener(who, crop_s=crop_s, name=name, device=device)
+    corpus = Corpus(folder)
+    total = sum(entry.rows for entry in corpus.manifest.scenes if entry.split == split)
+    with _progress(total, "scenes") as bar:
+        count = write_tracks(hearing, corpus, split, out, bar.update)
+    click.echo(f"{hearing.name} heard {count} scenes: {out}; score it with `eval tracks`.")
+
+
 @evaluate.command(name="tracks")
 @click.argument("predictions", type=_FILE)
 @click.argument("folder", type=_PLACE)
@@ -941,7 +977,13 @@ def eval_tracks(
         list(corpus.scenes(split)), found.scenes, resamples=resamples, seed=seed
     )
     if json_path is not None:
-        content = {**scores, "model": name, "split": split, "manifest_sha256": manifest_sha256}
+        content = {
+            **scores,
+            "model": name,
+            "input": found.input,
+            "split": split,
+            "manifest_sha256": manifest_sha256,
+        }
         _write(json_path, json.dumps(content, indent=1, sort_keys=True) + "\n")
     click.echo(tracks_text(name, scores))
 

@@ -63,7 +63,7 @@ def test_vocabulary_imports_vocabulary_alone():
         ("templates", ("recipes",)),
         ("evaluation", ("dcase", "events")),
         ("baselines", ("evaluation", "events", "models", "templates", "validity")),
-        ("models", ("corpus", "events", "execution")),
+        ("models", ("corpus", "evaluation", "events", "execution")),
         ("validity", ("evaluation",)),
         ("rooms", ("recipes",)),
         ("events", ()),

@@ -3,7 +3,7 @@
 Format
 ------
 The first line may be a header, ``{"type": "run", "model": ..., "split": ...,
-"manifest_sha256": ...}``. Every other line is one scene::
+"manifest_sha256": ..., "input": "FOA"}``. Every other line is one scene::
 
     {"scene_id": ..., "labels": {"Dog": 0.93, "Speech": 0.02},
      "tracks": [{"label": "Dog", "activity": [...], "azimuth_deg": [...],
@@ -13,7 +13,12 @@ The first line may be a header, ``{"type": "run", "model": ..., "split": ...,
 A track has 40 values of each, or one number that holds for all bins; `activity` may be left out
 (always active), `distance_m` may be null or left out (not estimated), `label` may be left out
 where the model does not name its tracks. Angles and axes are those of docs/conventions.md. A
-scene with `tracks` [] is one in which nothing was found. Further keys are not allowed.
+scene with `tracks` [] is one in which nothing was found.
+
+Two keys may stand beside `tracks`. `trajectory` is the one track of a model that takes it that
+there is one source, for Table 3; where it is left out, that is the first of `tracks`. `asked` holds
+the tracks of classes that the model was told to be there, which is scored by itself. Further keys
+are not allowed.
 """
 
 from __future__ import annotations
@@ -68,6 +73,13 @@ class SceneTracks(_Row):
     scene_id: str
     tracks: Annotated[tuple[Track, ...], Field(max_length=32)] = ()
     labels: dict[str, float] | None = None
+    trajectory: Track | None = None
+    asked: Annotated[tuple[Track, ...], Field(max_length=32)] | None = None
+
+    @property
+    def lone(self) -> Track | None:
+        """The track that is scored where there is one source."""
+        return self.trajectory or (self.tracks[0] if self.tracks else None)
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class TrackFile:
     """Empty where the file does not say."""
     split: str
     manifest_sha256: str
+    input: str
+    """What the model was given, such as "FOA" or "Binaural"; empty where the file does not say."""
     scenes: dict[str, SceneTracks]
     """By scene id."""
 
@@ -120,10 +134,11 @@ def read_tracks(path: str | Path) -> TrackFile:
         scenes[found.scene_id] = found
     if not scenes:
         raise UserError(f"{path} must hold tracks, one scene a line, but it has none.")
-    told = {key: str(header.get(key, "")) for key in ("model", "split", "manifest_sha256")}
+    told = {key: str(header.get(key, "")) for key in _HEADER}
     return TrackFile(**told, scenes=scenes)
 
 
+_HEADER = ("model", "split", "manifest_sha256", "input")
 _KEYS = {*SceneTracks.model_fields, *Track.model_fields}
 
 

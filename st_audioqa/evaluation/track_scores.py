@@ -3,8 +3,13 @@
 Conventions
 -----------
 Table 3 is about scenes of one source: its part (a) about those that stay (S), part (b) about
-those that move (D). Of several predicted tracks the first is taken for the answer. A scene
-without a row counts as one in which nothing was found; it is wrong everywhere.
+those that move (D). Of several predicted tracks the one that the file calls trajectory is taken
+for the answer, else the first. A scene without a row counts as one in which nothing was found; it
+is wrong everywhere. What a library labels "Bark" is also a "Dog": labels above those of a source
+count as true for the mAP where any source of the split has them.
+
+Ours is the table "two": scenes of two sources with different names, where the model was told both
+(`asked`). Every such source counts like a scene of one source; one without a track is wrong.
 
 SELD metrics are about all scenes. Tracks are turned into frames of 100 ms and need labels. A
 source's class is the label that names it; means go over the classes that sound in the split, and
@@ -44,14 +49,17 @@ from st_audioqa.evaluation.seld import (
     dcase2023,
     dcase2024,
 )
-from st_audioqa.evaluation.track_file import SceneTracks
-from st_audioqa.events.labels import all_labels
-from st_audioqa.scene import Scene
+from st_audioqa.evaluation.track_file import SceneTracks, Track
+from st_audioqa.events.labels import all_labels, with_ancestors
+from st_audioqa.scene import Scene, Source
 
-__all__ = ["knows_distance", "score_tracks", "tracks_text"]
+__all__ = ["knows_distance", "score_tracks", "told_names", "tracks_text"]
 
 Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
 Cell = dict[str, Any]
+States = tuple[Bools, Floats, Floats, Floats, Floats, Bools]
+"""Activity, true directions and metres, predicted ones, and where metres count."""
 
 _UNITS = {
     "mAP": 100.0,
@@ -90,7 +98,8 @@ def score_tracks(
     Returns
     -------
     dict
-        "counts", and the tables "static" and "dynamic" (Table 3), "dcase2023" and "dcase2024";
+        "counts", and the tables "static" and "dynamic" (Table 3), "two" (sources of mixtures whose
+        classes were told), "dcase2023" and "dcase2024";
         a cell is {"value", "low", "high", "n"}, its value None where it cannot be had.
 
     Raises
@@ -114,6 +123,7 @@ def score_tracks(
     for name, case in (("static", "S"), ("dynamic", "D")):
         chosen = [scene for scene in scenes if scene.configuration == case]
         tables[name] = _single(chosen, predicted, case == "D", resamples, seed)
+    tables["two"] = _two(scenes, predicted, resamples, seed)
     tables |= _seld(scenes, predicted, resamples, seed)
     return tables
 
@@ -123,6 +133,7 @@ def tracks_text(name: str, scores: Mapping[str, Any]) -> str:
     titles = {
         "static": "Table 3 (a), single static sources",
         "dynamic": "Table 3 (b), single moving sources",
+        "two": "Two sources, each asked for by its class",
         "dcase2023": "SELD as in DCASE2023 (segments of 1 s, 20 degrees)",
         "dcase2024": "SELD as in DCASE2024 (frames of 100 ms, 20 degrees, relative distance 1)",
     }
@@ -152,30 +163,12 @@ def _single(
     seed: int,
 ) -> dict[str, Cell]:
     """The columns of one half of Table 3."""
-    sources = [scene.sources[0] for scene in scenes]
-    shape = (len(scenes), N_BINS)
-    active = np.array([source.activity for source in sources], dtype=bool).reshape(shape)
-    azimuth = np.array([source.azimuth_deg for source in sources]).reshape(shape)
-    elevation = np.array([source.elevation_deg for source in sources]).reshape(shape)
-    true_m = np.array([source.distance_m for source in sources]).reshape(shape)
-    truth = unit_vectors(azimuth, elevation)
-    given = np.zeros((*shape, 3))
-    given_m = np.full(shape, np.nan)
-    for i, scene in enumerate(scenes):
-        row = predicted.get(scene.scene_id)
-        if row is not None and row.tracks:
-            track = row.tracks[0]
-            given[i] = unit_vectors(_all(track.azimuth_deg), _all(track.elevation_deg))
-            given_m[i] = np.nan if track.distance_m is None else _all(track.distance_m)
-    metric = np.array([knows_distance(scene) for scene in scenes], dtype=bool)
-    ranged = active & metric[:, None] if np.isfinite(given_m).any() else np.zeros_like(active)
+    pairs = [(scene, scene.sources[0]) for scene in scenes]
+    rows = [predicted.get(scene.scene_id) for scene in scenes]
+    states = _states(pairs, [None if row is None else row.lone for row in rows])
+    active, truth, true_m, given, given_m, ranged = states
     if moving:
-        error = direction_errors_deg(truth, given)
-        sums = {
-            "DoA MAE": doa_errors(error, active),
-            "Dist. MAE": distance_errors(true_m, given_m, ranged),
-            "Traj. Acc@20": trajectory_accuracy(error, active),
-        }
+        sums = _trajectory(*states)
     else:
         true_clip = clip_direction(truth, active)
         error = direction_errors_deg(true_clip, clip_direction(given, active))
@@ -194,6 +187,65 @@ def _single(
     return cells
 
 
+def _two(
+    scenes: Sequence[Scene], predicted: Mapping[str, SceneTracks], resamples: int, seed: int
+) -> dict[str, Cell]:
+    """Sources of mixtures, asked for by name; scenes are what is drawn again."""
+    if not any(row.asked is not None for row in predicted.values()):
+        nothing = {"value": None, "low": None, "high": None, "n": 0}
+        return {name: dict(nothing) for name in ("DoA MAE", "Dist. MAE", "Traj. Acc@20")}
+    chosen = [s for s in scenes if len(s.sources) == 2 and len(told_names(s)) == 2]
+    pairs = [(scene, source) for scene in chosen for source in scene.sources]
+    tracks = []
+    for scene, source in pairs:
+        row = predicted.get(scene.scene_id)
+        asked = () if row is None or row.asked is None else row.asked
+        tracks.append(next((t for t in asked if t.label == source.event.name), None))
+    sums = _trajectory(*_states(pairs, tracks))
+    cells = {}
+    for column, each in sums.items():
+        by_scene = each.reshape(len(chosen), 2, 2).sum(axis=1)
+        values = ratio(resampled_sums(by_scene, resamples, seed)) if chosen else np.array([np.nan])
+        cells[column] = _cell(column, values, int((each[:, 1] > 0).sum()))
+    return cells
+
+
+def told_names(scene: Scene) -> tuple[str, ...]:
+    """Names by which the sources of a scene can be asked for: those that only one source has."""
+    names = [source.event.name for source in scene.sources]
+    return tuple(name for name in names if names.count(name) == 1)
+
+
+def _states(pairs: Sequence[tuple[Scene, Source]], tracks: Sequence[Track | None]) -> States:
+    """Truth and prediction of some sources, and the bins in which distances count."""
+    sources = [source for _, source in pairs]
+    shape = (len(sources), N_BINS)
+    active = np.array([source.activity for source in sources], dtype=bool).reshape(shape)
+    azimuth = np.array([source.azimuth_deg for source in sources]).reshape(shape)
+    elevation = np.array([source.elevation_deg for source in sources]).reshape(shape)
+    true_m = np.array([source.distance_m for source in sources]).reshape(shape)
+    given, given_m = np.zeros((*shape, 3)), np.full(shape, np.nan)
+    for i, track in enumerate(tracks):
+        if track is not None:
+            given[i] = unit_vectors(_all(track.azimuth_deg), _all(track.elevation_deg))
+            given_m[i] = np.nan if track.distance_m is None else _all(track.distance_m)
+    metric = np.array([knows_distance(scene) for scene, _ in pairs], dtype=bool)
+    ranged = active & metric[:, None] if np.isfinite(given_m).any() else np.zeros_like(active)
+    return active, unit_vectors(azimuth, elevation), true_m, given, given_m, ranged
+
+
+def _trajectory(
+    active: Bools, truth: Floats, true_m: Floats, given: Floats, given_m: Floats, ranged: Bools
+) -> dict[str, Floats]:
+    """Sums of the columns of Table 3 (b)."""
+    error = direction_errors_deg(truth, given)
+    return {
+        "DoA MAE": doa_errors(error, active),
+        "Dist. MAE": distance_errors(true_m, given_m, ranged),
+        "Traj. Acc@20": trajectory_accuracy(error, active),
+    }
+
+
 def _map(
     scenes: Sequence[Scene], predicted: Mapping[str, SceneTracks], resamples: int, seed: int
 ) -> Cell:
@@ -202,10 +254,10 @@ def _map(
     given = [None if row is None else row.labels for row in rows]
     if not any(each is not None for each in given):
         return {"value": None, "low": None, "high": None, "n": 0}
-    held = [
-        {label for source in scene.sources for label in source.event.labels} for scene in scenes
-    ]
-    names = sorted(set().union(*held))
+    said = [[s.event.labels for s in scene.sources] for scene in scenes]
+    names = sorted({label for sources in said for labels in sources for label in labels})
+    classes = frozenset(names)
+    held = [set().union(*(with_ancestors(x, classes) for x in sources)) for sources in said]
     truth = np.array([[name in each for name in names] for each in held], dtype=bool)
     scores = np.array([[(each or {}).get(name, 0.0) for name in names] for each in given])
     values, n_classes = resampled_map(
@@ -313,6 +365,7 @@ def _check_names(scenes: Sequence[Scene], predicted: Mapping[str, SceneTracks]) 
     names = {each.name for each in all_labels()}
     names |= {label for scene in scenes for s in scene.sources for label in s.event.labels}
     for row in predicted.values():
-        for name in [*(row.labels or ()), *(track.label for track in row.tracks)]:
+        tracks = (*row.tracks, *(row.asked or ()), *([row.trajectory] if row.trajectory else []))
+        for name in [*(row.labels or ()), *(track.label for track in tracks)]:
             if name and name not in names:
                 raise unknown_name(f"label (of scene {row.scene_id})", name, names)

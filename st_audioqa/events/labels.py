@@ -35,6 +35,7 @@ __all__ = [
     "related",
     "slug",
     "spoken_name",
+    "with_ancestors",
 ]
 
 LABEL_SETS = ("all", "355")
@@ -126,6 +127,21 @@ def ancestors(name: str) -> frozenset[str]:
 @cache
 def _above(name: str) -> frozenset[str]:
     return ancestors(name) if name in _by_name() else frozenset()
+
+
+def with_ancestors(labels: Iterable[str], classes: Collection[str]) -> set[str]:
+    """Labels of a source and those above them in the ontology, as far as they are classes.
+
+    A library says some labels of a sound and not all that follow: who counts "Bark" without
+    "Dog" says that a bark is no dog.
+
+    Examples
+    --------
+    >>> sorted(with_ancestors(["Bark"], {"Bark", "Dog", "Rain"}))
+    ['Bark', 'Dog']
+    """
+    found = set(labels)
+    return found.union(*map(_above, found)).intersection(classes)
 
 
 def related(a: str, b: str) -> bool:

@@ -12,11 +12,11 @@ import soxr
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from st_audioqa.conventions import BIN_TIMES_S, SAMPLE_RATE, SCENE_SAMPLES, directions
+from st_audioqa.conventions import BIN_TIMES_S, SAMPLE_RATE, SCENE_SAMPLES
 from st_audioqa.errors import MissingPackageError, UserError
-from st_audioqa.events.labels import related
 from st_audioqa.foa import from_fuma
-from st_audioqa.models.encoders import Outputs, SpatialEncoder
+from st_audioqa.models.encoders import SpatialEncoder
+from st_audioqa.models.listening import Track, listen
 
 __all__ = ["SceneEstimate", "Track", "estimate_scene", "prepare_audio"]
 
@@ -25,24 +25,6 @@ Order = Literal["ambix", "fuma"]
 
 _SILENCE = 1e-5
 """A recording whose every sample is below this (-100 dBFS) is silent."""
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """Where one source is in each of the 40 bins."""
-
-    label: str
-    """Its class; empty where the encoder does not tell sources apart."""
-    probability: float
-    """Of its class."""
-    activity: Floats
-    """[shape=(40,)] probability that it sounds"""
-    azimuth_deg: Floats
-    """[shape=(40,)]"""
-    elevation_deg: Floats
-    """[shape=(40,)]"""
-    distance_m: Floats
-    """[shape=(40,)]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +135,6 @@ def prepare_audio(audio: ArrayLike, sample_rate: int, order: Order = "ambix") ->
     return from_fuma(whole) if order == "fuma" else whole
 
 
-@torch.no_grad()
 def estimate_scene(
     encoder: SpatialEncoder,
     audio: ArrayLike,
@@ -184,53 +165,6 @@ def estimate_scene(
             f"The encoder has no class {unknown[0]!r}: its {len(encoder.labels)} classes are in "
             "`encoder.labels`."
         )
-    device = next(encoder.parameters()).device
-    waveform = torch.as_tensor(prepare_audio(audio, sample_rate, order))[None].to(device)
-    was_training = encoder.training
-    encoder.eval()
-    try:
-        features = encoder.frontend.to(device)(waveform)
-        dynamic = encoder.trained_stage >= 3
-        outputs = encoder(features, dynamic=dynamic)
-        probability = torch.sigmoid(outputs["semantic"][0]).cpu().numpy()
-        ranked = np.argsort(-probability, kind="stable")
-        labels = tuple((encoder.labels[i], float(probability[i])) for i in ranked)
-        names = list(sources) if sources is not None else _likeliest(labels, threshold)
-        index = [encoder.labels.index(name) for name in names]
-        if encoder.trained_stage >= 4:
-            asked = torch.tensor([index], device=device)
-            outputs = encoder(features, asked, dynamic=True)
-            tracks = [
-                _track(outputs, "query_", (0, i), name, float(probability[c]))
-                for i, (name, c) in enumerate(zip(names, index, strict=True))
-            ]
-        elif dynamic:
-            tracks = [_track(outputs, "", (0,), labels[0][0], labels[0][1])]
-        else:
-            tracks = []
-    finally:
-        encoder.train(was_training)
-    return SceneEstimate(labels, tuple(tracks))
-
-
-def _likeliest(labels: Sequence[tuple[str, float]], threshold: float) -> list[str]:
-    first = labels[0][0]
-    others = [name for name, p in labels[1:] if p >= threshold and not related(name, first)]
-    return [first, *others[:1]]
-
-
-def _track(
-    outputs: Outputs, prefix: str, place: tuple[int, ...], label: str, probability: float
-) -> Track:
-    def values(name: str) -> Floats:
-        return outputs[prefix + name][place].float().cpu().numpy()
-
-    azimuth, elevation, _ = directions(values("direction"))
-    return Track(
-        label,
-        probability,
-        1.0 / (1.0 + np.exp(-values("activity"))),
-        azimuth,
-        elevation,
-        np.exp(values("log_distance")),
-    )
+    waveform = torch.as_tensor(prepare_audio(audio, sample_rate, order))[None]
+    heard = listen(encoder, waveform, [sources or ()], threshold=threshold)[0]
+    return SceneEstimate(heard.labels, heard.tracks if sources is None else heard.asked)

@@ -15,7 +15,7 @@ from st_audioqa.conventions import unit_vectors
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.corpus.tables import scene_tables
 from st_audioqa.errors import UserError
-from st_audioqa.events.labels import all_labels, ancestors
+from st_audioqa.events.labels import with_ancestors
 from st_audioqa.models.encoders import Targets
 from st_audioqa.models.frontend import Frontend
 from st_audioqa.models.training.cache import open_features
@@ -30,17 +30,6 @@ def label_vocabulary(corpus: Corpus, split: str = "train") -> tuple[str, ...]:
     """All labels of the sources of a split, sorted: the classes of a model."""
     tables = _tables(corpus, split)
     return tuple(sorted({name for t in tables for s in t.labels for o in s for name in o}))
-
-
-def expanded(labels: Sequence[str], classes: frozenset[str]) -> set[str]:
-    """Labels of a source and those above them in the ontology, as far as they are classes.
-
-    A library says some labels of a sound and not all that follow: who trains on "Bark" without
-    "Dog" teaches that a bark is no dog.
-    """
-    known = {each.name for each in all_labels()}
-    above = {name for label in labels if label in known for name in ancestors(label)}
-    return (above | set(labels)) & classes
 
 
 class Clips:
@@ -92,7 +81,7 @@ class Clips:
             for j, names in enumerate(sources[:_SOURCES]):
                 self.present[i, j] = True
                 self.source_class[i, j] = index.get(names[0], -1)
-                self.labels[i, [index[name] for name in expanded(names, known)]] = 1.0
+                self.labels[i, [index[name] for name in with_ancestors(names, known)]] = 1.0
 
         def joined(values: list[NDArray[Any]]) -> NDArray[np.float32]:
             return np.concatenate([each[:, :_SOURCES] for each in values]).astype(np.float32)

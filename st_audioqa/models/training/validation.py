@@ -9,11 +9,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from st_audioqa.conventions import DISTANCE_BIN_M, MAX_DISTANCE_M
+from st_audioqa.conventions import N_BINS
+from st_audioqa.evaluation.localisation import (
+    clip_errors,
+    direction_errors_deg,
+    distance_accuracy,
+    distance_errors,
+    doa_errors,
+    ratio,
+    resampled_map,
+    trajectory_accuracy,
+)
 from st_audioqa.models.encoders import Outputs, SpatialEncoder, Targets
 from st_audioqa.models.training.clips import Clips
 
-__all__ = ["average_precision", "semantic_logits", "validate"]
+__all__ = ["semantic_logits", "validate"]
 
 Floats = NDArray[np.floating]
 
@@ -21,52 +31,37 @@ Floats = NDArray[np.floating]
 def validate(
     encoder: SpatialEncoder, clips: Clips, *, dynamic: bool, queries: bool, batch: int = 32
 ) -> dict[str, float]:
-    """Metrics of every configuration group that a split has.
+    """Metrics of every configuration group that a split has, by the functions of the evaluation.
 
     mAP over classes with an example; `static/...` on clips of one static source from the clip
     heads; `dynamic/...` on clips of one moving source from the trajectory; `two/...` on clips of
-    two sources, each asked for by its class.
+    two sources, each asked for by its class. What an encoder does not say has no metric.
     """
-    parts: list[dict[str, Floats]] = []
-    for rows, outputs, targets in _passes(encoder, clips, dynamic, queries, batch):
-        parts.append(_gathered(clips.configuration[rows], outputs, targets))
-    values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    configuration = values["configuration"]
+    parts = [
+        _gathered(clips.configuration[rows], outputs, targets)
+        for rows, outputs, targets in _passes(encoder, clips, dynamic, queries, batch)
+    ]
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found: dict[str, float] = {}
     for group, names in (("static", ["S"]), ("dynamic", ["D"]), ("two", ["SS", "SD", "DD"])):
-        chosen = np.isin(configuration, names)
+        chosen = np.isin(values["configuration"], names)
         if not chosen.any():
             continue
-        found[f"{group}/mAP"] = average_precision(
-            values["semantic"][chosen], values["labels"][chosen]
-        )
-        if group == "static":
-            found["static/doa_mae_deg"] = float(values["doa"][chosen].mean())
-            found["static/distance_acc"] = float(values["distance"][chosen].mean())
+        here = {name: value[chosen] for name, value in values.items()}
+        precision, _ = resampled_map(here["labels"] > 0, here["semantic"])
+        found[f"{group}/mAP"] = float(precision[0])
+        if group == "static" and "doa" in here:
+            active = here["active"][:, 0] > 0
+            error = direction_errors_deg(here["truth"][:, 0, 0], here["doa"])
+            right = distance_accuracy(here["metres"][:, 0, 0], here["distance_m"], active)
+            found["static/doa_mae_deg"] = _mean(clip_errors(error, active))
+            found["static/distance_acc"] = _mean(right)
         if dynamic and group != "two":
-            found |= _track(group, *(values[n][chosen] for n in ("angle", "metres", "active")))
+            found |= _track(group, *(here[n][:, 0] for n in _TRUTH), *_said(here, ""))
         if queries:
-            angle, metres, active = (
-                values[n][chosen].reshape(-1, 40)
-                for n in ("query_angle", "query_metres", "query_active")
-            )
-            found |= _track(f"{group}/query", angle, metres, active)
+            asked = (here[f"query_{name}"].reshape(-1, *here[name].shape[2:]) for name in _TRUTH)
+            found |= _track(f"{group}/query", *asked, *_said(here, "query_"))
     return found
-
-
-def average_precision(scores: Floats, truth: Floats) -> float:
-    """Mean over classes of the area under precision and recall (ties in favour of no one)."""
-    found = []
-    for c in np.flatnonzero(truth.any(axis=0)):
-        order = np.argsort(-scores[:, c], kind="stable")
-        hits = truth[order, c] > 0
-        # scores that are equal are taken together
-        last = np.append(np.diff(scores[order, c]) != 0, True)
-        count = np.arange(1, len(hits) + 1)
-        precision = (np.cumsum(hits) / count)[last]
-        recall = (np.cumsum(hits) / hits.sum())[last]
-        found.append(float((np.diff(recall, prepend=0.0) * precision).sum()))
-    return float(np.mean(found)) if found else float("nan")
 
 
 def semantic_logits(encoder: SpatialEncoder, clips: Clips, batch: int = 64) -> Floats:
@@ -96,54 +91,52 @@ def _passes(
         encoder.train(was_training)
 
 
+_TRUTH = ("truth", "metres", "active")
+
+
 def _gathered(
     configuration: NDArray[np.str_], outputs: Outputs, targets: Targets
 ) -> dict[str, Floats]:
-    metres = targets.log_distance[:, 0, 0].exp()
-    most = int(MAX_DISTANCE_M / DISTANCE_BIN_M) - 1
-    truth_bin = (metres / DISTANCE_BIN_M).long().clamp_max(most)
-    values: dict[str, Floats] = {
-        "configuration": configuration,  # type: ignore[dict-item]
-        "semantic": outputs["semantic"].numpy(),
-        "labels": targets.labels.numpy(),
-        "doa": _angle(outputs["doa"], targets.direction[:, 0, 0]),
-        "distance": (outputs["distance"].argmax(dim=1) == truth_bin).numpy(),
+    """Truth and outputs of some clips under one roof."""
+    row, index = torch.arange(len(configuration))[:, None], targets.answers.clamp_min(0)
+    known = (targets.answers >= 0)[..., None]
+    metres = targets.log_distance.exp()
+    values = {
+        "labels": targets.labels,
+        "truth": targets.direction,
+        "metres": metres,
+        "active": targets.activity,
+        "query_truth": targets.direction[row, index],
+        "query_metres": metres[row, index],
+        "query_active": targets.activity[row, index] * known,
     }
-    if "direction" in outputs:
-        values |= {
-            "angle": _angle(outputs["direction"], targets.direction[:, 0]),
-            "metres": _metres(outputs["log_distance"], targets.log_distance[:, 0]),
-            "active": targets.activity[:, 0].numpy(),
-        }
-    if "query_direction" in outputs:
-        row = torch.arange(len(metres))[:, None]
-        index = targets.answers.clamp_min(0)
-        asked = (targets.answers >= 0)[..., None]
-        values |= {
-            "query_angle": _angle(outputs["query_direction"], targets.direction[row, index]),
-            "query_metres": _metres(
-                outputs["query_log_distance"], targets.log_distance[row, index]
-            ),
-            "query_active": (targets.activity[row, index] * asked).numpy(),
-        }
-    return values
+    said = {name: value for name, value in outputs.items() if name in _SAID}
+    return {"configuration": configuration} | {  # type: ignore[dict-item]
+        name: value.numpy() for name, value in (values | said).items()
+    }
 
 
-def _angle(a: torch.Tensor, b: torch.Tensor) -> Floats:
-    cross = torch.linalg.cross(a, b).norm(dim=-1)
-    return torch.rad2deg(torch.atan2(cross, (a * b).sum(dim=-1))).numpy()
+_SAID = frozenset(
+    ("semantic", "doa", "distance_m")
+    + tuple(p + n for p in ("", "query_") for n in ("direction", "log_distance"))
+)
 
 
-def _metres(a: torch.Tensor, b: torch.Tensor) -> Floats:
-    return (a.exp() - b.exp()).abs().numpy()
+def _said(values: dict[str, Floats], prefix: str) -> tuple[Floats, Floats]:
+    direction = values[f"{prefix}direction"].reshape(-1, N_BINS, 3)
+    return direction, np.exp(values[f"{prefix}log_distance"].reshape(-1, N_BINS))
 
 
-def _track(group: str, angle: Floats, metres: Floats, active: Floats) -> dict[str, float]:
-    sounding: NDArray[np.bool_] = np.asarray(active > 0)
-    any_bin = sounding.any(axis=1)
-    within = np.asarray(((angle <= 20.0) | ~sounding).all(axis=1))
+def _track(
+    group: str, truth: Floats, metres: Floats, active: Floats, said: Floats, said_m: Floats
+) -> dict[str, float]:
+    error, sounds = direction_errors_deg(truth, said), active > 0
     return {
-        f"{group}/track_doa_mae_deg": float(angle[sounding].mean()),
-        f"{group}/track_acc20": float(within[any_bin].mean()),
-        f"{group}/track_distance_mae_m": float(metres[sounding].mean()),
+        f"{group}/track_doa_mae_deg": _mean(doa_errors(error, sounds)),
+        f"{group}/track_acc20": _mean(trajectory_accuracy(error, sounds)),
+        f"{group}/track_distance_mae_m": _mean(distance_errors(metres, said_m, sounds)),
     }
+
+
+def _mean(sums: Floats) -> float:
+    return float(ratio(sums.sum(axis=0)))
