@@ -51,7 +51,7 @@ from st_audioqa.evaluation.seld import (
 )
 from st_audioqa.evaluation.track_file import SceneTracks, Track
 from st_audioqa.events.labels import all_labels, with_ancestors
-from st_audioqa.scene import Scene, Source
+from st_audioqa.scene import Scene, SourceTrack
 
 __all__ = ["knows_distance", "score_tracks", "told_names", "tracks_text"]
 
@@ -216,7 +216,7 @@ def told_names(scene: Scene) -> tuple[str, ...]:
     return tuple(name for name in names if names.count(name) == 1)
 
 
-def _states(pairs: Sequence[tuple[Scene, Source]], tracks: Sequence[Track | None]) -> States:
+def _states(pairs: Sequence[tuple[Scene, SourceTrack]], tracks: Sequence[Track | None]) -> States:
     """Truth and prediction of some sources, and the bins in which distances count."""
     sources = [source for _, source in pairs]
     shape = (len(sources), N_BINS)

@@ -125,7 +125,7 @@ class EncoderListener:
         return [
             SceneTracks(
                 scene_id=scene.scene_id,
-                labels=_scores(one.labels, scene),
+                labels={name: round(p, 6) for name, p in one.labels},
                 tracks=tuple(map(_from_heard, one.tracks)),
                 trajectory=None if one.trajectory is None else _from_heard(one.trajectory),
                 asked=tuple(map(_from_heard, one.asked)),
@@ -196,6 +196,12 @@ def write_tracks(
         "manifest_sha256": file_sha256(corpus.folder / MANIFEST),
         "input": who.input,
     }
+    known = frozenset(each.name for each in all_labels()).union(
+        label
+        for scene in corpus.scenes(split)
+        for source in scene.sources
+        for label in source.event.labels
+    )
     count = 0
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole(out) as partial, partial.open("w", encoding="utf-8") as file:
@@ -210,7 +216,8 @@ def write_tracks(
                 if len(waiting) == _AT_ONCE or i == entry.rows:
                     scenes, audio = zip(*waiting, strict=True)
                     for said in who.hear(scenes, np.stack(audio)):
-                        file.write(json.dumps(said.model_dump(exclude_none=True)) + "\n")
+                        told = _known_alone(said, known).model_dump(exclude_none=True)
+                        file.write(json.dumps(told) + "\n")
                         on_scene()
                     count += len(waiting)
                     waiting = []
@@ -231,10 +238,13 @@ def _asked(scene: Scene) -> tuple[str, ...]:
     return told_names(scene) if len(scene.sources) > 1 else ()
 
 
-def _scores(labels: Sequence[tuple[str, float]], scene: Scene) -> dict[str, float]:
-    known = {each.name for each in all_labels()}
-    known |= {label for source in scene.sources for label in source.event.labels}
-    return {name: round(p, 6) for name, p in labels if name in known}
+def _known_alone(said: SceneTracks, known: frozenset[str]) -> SceneTracks:
+    """The same without scores of classes that nobody else knows: they can be neither right nor
+    wrong, and the scorer takes them for misspelt ones."""
+    if said.labels is None:
+        return said
+    labels = {name: score for name, score in said.labels.items() if name in known}
+    return said.model_copy(update={"labels": labels})
 
 
 def _from_vectors(vectors: Floats) -> Track:
