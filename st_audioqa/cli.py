@@ -997,6 +997,38 @@ cli.add_command(bench)
 cli.add_command(publish)
 
 
+@evaluate.command(name="table3")
+@click.argument("results", nargs=-1, required=True, type=_FILE)
+@click.option("--markdown", "markdown_path", type=_FILE, help="Also write as Markdown.")
+@click.option("--intervals/--no-intervals", default=False, help="Show 95 % intervals.")
+def eval_table3(results: tuple[Path, ...], markdown_path: Path | None, intervals: bool) -> None:
+    """Put the RESULTS of `eval tracks` for several models into the paper's Table 3."""
+    from st_audioqa.evaluation.table3 import format_table3
+
+    found: dict[str, Any] = {}
+    about: dict[tuple[str, str], Path] = {}
+    for path in results:
+        try:
+            result = json.loads(path.read_text("utf-8"))
+            name, key = str(result["model"]), (result["manifest_sha256"], result["split"])
+            format_table3({name: result})
+            about.setdefault(key, path)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{path} is no result of tracks: wanted what `st-audioqa eval tracks --json` writes."
+            ) from error
+        found[name if name not in found else f"{name} ({path})"] = result
+    if len(about) > 1:
+        first, other = list(about.values())[:2]
+        raise UserError(
+            f"{first} and {other} are about different scenes: results in one table must come "
+            "from the same split of the same corpus."
+        )
+    if markdown_path is not None:
+        _write(markdown_path, format_table3(found, style="markdown"))
+    click.echo(format_table3(found, intervals=intervals))
+
+
 @cli.group()
 def train() -> None:
     """Train the reference models."""
@@ -1192,6 +1224,48 @@ def ask(
 
     model = STAudioLM.from_pretrained(weights, base=base)
     click.echo(model.answer(audio, question, options, order=order))
+
+
+@train.command(name="convert")
+@click.argument("kind")
+@click.argument("checkpoint", type=_FILE)
+@click.option("--labels", "labels_path", type=_FILE, help="Display names, one a line.")
+@click.option("--data", type=_CORPUS, help="Corpus whose labels are the classes.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder of the encoder.")
+def train_convert(
+    kind: str, checkpoint: Path, labels_path: Path | None, data: Path | None, out: Path
+) -> None:
+    """Bring public weights (CHECKPOINT) into our encoder KIND, to start from with --init.
+
+    KIND is spatial-ast or pseldnets-maccdoa. Give either --labels, in the order of the
+    checkpoint's classes, or --data; the layers of other classes begin anew.
+    """
+    from st_audioqa.corpus.reader import Corpus
+
+    if (labels_path is None) == (data is None):
+        raise UserError("The classes are wanted once: give either --labels or --data.")
+    try:
+        from st_audioqa.models.originals import convert, read_state
+        from st_audioqa.models.training.clips import label_vocabulary
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingPackageError(error.name, "models", "Conversion") from error
+
+    if data is not None:
+        labels = list(label_vocabulary(Corpus(data)))
+    else:
+        assert labels_path is not None
+        try:
+            labels = [x for x in labels_path.read_text("utf-8").splitlines() if x.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The labels {labels_path} cannot be read: {error}.") from error
+    converted = convert(kind, read_state(checkpoint), labels)
+    converted.encoder.save_pretrained(out)
+    click.echo(
+        f"{out} holds the encoder; new are {', '.join(converted.new) or 'no weights'}; "
+        f"{len(converted.left)} of the file have no place in it."
+    )
 
 
 def _key_value(argument: str) -> tuple[str, str]:

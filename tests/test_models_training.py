@@ -23,6 +23,7 @@ from st_audioqa.models.encoders import Targets  # noqa: E402
 from st_audioqa.models.features import FeatureSpec  # noqa: E402
 from st_audioqa.models.frontend import FOAFrontend  # noqa: E402
 from st_audioqa.models.losses import encoder_losses  # noqa: E402
+from st_audioqa.models.storage import load_encoder  # noqa: E402
 from st_audioqa.models.training import load_training_recipe, train_encoder  # noqa: E402
 from st_audioqa.models.training.batches import BatchPlan, added, mask_features  # noqa: E402
 from st_audioqa.models.training.cache import build_cache  # noqa: E402
@@ -362,9 +363,37 @@ def test_what_cannot_be_trained_is_told(recipe, corpus_dir, cache, begun, tmp_pa
 
 
 def test_bundled_recipes_are_sound_and_bad_ones_are_told(tmp_path):
-    assert bundled_training_recipes() == ["encoder-paper", "encoder-small", "encoder-test"]
-    for name in bundled_training_recipes():
-        assert sorted(load_training_recipe(name).stage) == ["1", "2", "3", "4"]
+    stages = {"encoder": "1234", "pseldnets": "1234", "spatial-ast": "12"}
+    wanted = [f"{kind}-{size}" for kind in stages for size in ("paper", "small", "test")]
+    assert bundled_training_recipes() == wanted
+    for kind, known in stages.items():
+        for size in ("paper", "small", "test"):
+            assert "".join(sorted(load_training_recipe(f"{kind}-{size}").stage)) == known
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+@pytest.mark.parametrize("kind", ["pseldnets", "spatial-ast"])
+def test_all_rows_see_the_same_clips_equally_often(kind, size):
+    wanted, found = (load_training_recipe(f"{k}-{size}").stage for k in ("encoder", kind))
+    for number, stage in found.items():
+        same = ("clip_passes", "shares", "batch", "mix", "rotations")
+        assert [getattr(stage, n) for n in same] == [getattr(wanted[number], n) for n in same]
+
+
+@pytest.mark.parametrize("kind", ["pseldnets", "spatial-ast"])
+def test_the_other_rows_train_through_their_stages(kind, corpus_dir, cache, tmp_path):
+    recipe = load_training_recipe(f"{kind}-test")
+    for stage in sorted(map(int, recipe.stage)):
+        result = run(recipe, corpus_dir, cache, tmp_path, stage=stage)
+        assert load_encoder(result.folder).trained_stage == stage
+    lines = [json.loads(x) for x in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    metrics = lines[-1]["validation"]
+    if kind == "spatial-ast":
+        assert {"static/doa_mae_deg", "static/distance_acc", "static/mAP"} <= set(metrics)
+        assert set(lines[-2]["train"]) == {"semantic", "static", "loss"}
+    else:
+        assert {"dynamic/track_acc20", "two/query/track_doa_mae_deg"} <= set(metrics)
+        assert set(lines[-2]["train"]) == {"semantic", "distil", "accdoa", "loss"}
     with pytest.raises(UserError, match="did you mean encoder-small"):
         load_training_recipe("encoder-smal")
     bad = tmp_path / "bad.toml"
