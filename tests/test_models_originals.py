@@ -131,7 +131,9 @@ def test_spatial_ast_is_taken_whole():
     left = {name.split(".")[0] for name in found.left}
     assert left == {"blocks2", "spectrogram_extractor", "logmel_extractor"}
     ours = found.encoder.state_dict()
-    assert ours["azimuth.bias"][0] == 90  # in front is their class of the left of the right hand
+    assert (
+        ours["azimuth.bias"][0] == 90
+    )  # in front is their class of the left of the right hand
     assert ours["globals"][:, 0].tolist() == [0, 1, 2]  # distance, direction, classes
     assert ours["stem.0.weight"][0, :, 0, 0].tolist() == pytest.approx([1, 1, 0.032, 0.032])
 
@@ -145,7 +147,9 @@ def test_other_classes_begin_anew():
 def test_pseldnets_is_taken_but_for_what_we_added():
     state = pseldnets()
     channel = torch.arange(7.0)
-    state["net.encoder.patch_embed.proj.weight"] = channel[None, :, None, None].expand(96, 7, 4, 4)
+    state["net.encoder.patch_embed.proj.weight"] = channel[None, :, None, None].expand(
+        96, 7, 4, 4
+    )
     for i in range(7):
         state[f"net.scalar.{i}.running_mean"] = torch.full((64,), float(i))
     found = convert("pseldnets-maccdoa", state, names(170))
@@ -168,9 +172,11 @@ def test_hts_at_of_audioset_is_spread_over_the_channels():
 @pytest.mark.parametrize("kind", ["spatial-ast", "pseldnets-maccdoa"])
 def test_weights_of_something_else_are_refused(kind):
     state = spatial_ast() if kind == "spatial-ast" else pseldnets()
-    name = next(n for n in state if n.endswith("blocks.1.mlp.fc1.weight") or "blocks.1.mlp" in n)
+    name = next(
+        n for n in state if n.endswith("blocks.1.mlp.fc1.weight") or "blocks.1.mlp" in n
+    )
     del state[name]
-    with pytest.raises(UserError, match="no weights of .* got nothing"):
+    with pytest.raises(UserError, match=r"no weights of .* got nothing"):
         convert(kind, state, names(5))
     with pytest.raises(UserError, match="did you mean spatial-ast"):
         convert("spatial-as", state, names(5))
@@ -201,7 +207,14 @@ def test_the_command_writes_an_encoder(tmp_path):
     path, labels = tmp_path / "hts.safetensors", tmp_path / "labels.txt"
     save_file({n: v.contiguous() for n, v in hts_at_of_audioset().items()}, str(path))
     labels.write_text("Dog\nRain\n")
-    arguments = ["train", "convert", "pseldnets-maccdoa", str(path), "--out", str(tmp_path / "e")]
+    arguments = [
+        "train",
+        "convert",
+        "pseldnets-maccdoa",
+        str(path),
+        "--out",
+        str(tmp_path / "e"),
+    ]
     done = CliRunner().invoke(cli, [*arguments, "--labels", str(labels)])
     assert done.exit_code == 0, done.output
     assert "semantic.weight" in done.output

@@ -26,7 +26,9 @@ from st_audioqa.models.storage import load_encoder  # noqa: E402
 from st_audioqa.models.swin import SwinBlock, SwinTransformer  # noqa: E402
 
 LABELS = ("Bark", "Dog", "Rain", "Speech")
-MIRROR = next(i for i, r in enumerate(ROTATIONS) if (r.exchange, r.sign_x, r.sign_y) == (0, 1, -1))
+MIRROR = next(
+    i for i, r in enumerate(ROTATIONS) if (r.exchange, r.sign_x, r.sign_y) == (0, 1, -1)
+)
 
 
 def tiny(kind, stage=4, seed=0, **changes):
@@ -147,7 +149,9 @@ def test_spatial_ast_has_the_sizes_of_the_original():
     rest = 4 * 9 + 2 + 256 * 768 + 768 + 3 * 768 + 3 * 2 * 768  # stem, patches, tokens, norms
     assert count(encoder) == 12 * block + heads + rest
     assert encoder.config.grid == (64, 8)
-    shapes = {name: tuple(outputs[name].shape[1:]) for name in ("azimuth", "elevation", "distance")}
+    shapes = {
+        name: tuple(outputs[name].shape[1:]) for name in ("azimuth", "elevation", "distance")
+    }
     assert shapes == {"azimuth": (360,), "elevation": (180,), "distance": (21,)}
     assert "direction" not in outputs
     small, _ = built("spatial-ast", "small", 60)
@@ -182,7 +186,9 @@ def test_weights_and_configurations_survive_the_disk(kind, tmp_path):
     with pytest.raises(UserError, match="preset"):
         maker.preset_config("huge")
     with pytest.raises(UserError, match="divisible"):
-        maker.from_config({**maker.preset_config("test"), "patch": (7, 7) if kind[0] == "s" else 7})
+        maker.from_config(
+            {**maker.preset_config("test"), "patch": (7, 7) if kind[0] == "s" else 7}
+        )
 
 
 # ---------------------------------------------------------------- Spatial-AST
@@ -219,7 +225,8 @@ def test_the_static_loss_is_least_for_the_truth(nearest, spread):
         said = {
             "semantic": torch.zeros(1, 4),
             "azimuth": 9.0 * torch.nn.functional.one_hot(torch.tensor([azimuth_class]), 360),
-            "elevation": 9.0 * torch.nn.functional.one_hot(torch.tensor([elevation_class]), 180),
+            "elevation": 9.0
+            * torch.nn.functional.one_hot(torch.tensor([elevation_class]), 180),
             "distance": 9.0 * torch.nn.functional.one_hot(torch.tensor([distance_class]), 10),
         }
         return encoder.loss(said, targets, {"static": 1.0})["static"].item()
@@ -277,7 +284,9 @@ def test_adpit_is_the_least_of_all_assignments():
 def test_adpit_is_zero_for_the_truth_in_any_order_of_tracks():
     direction = torch.as_tensor(unit_vectors([[10.0, -80.0]], [[0.0, 20.0]])).float()
     metres = torch.tensor([[1.0, 3.0]])[..., None].expand(1, 2, 40)
-    targets = targets_of([[1, 1]], torch.ones(1, 2, 40), direction[:, :, None].expand(1, 2, 40, 3), metres)
+    targets = targets_of(
+        [[1, 1]], torch.ones(1, 2, 40), direction[:, :, None].expand(1, 2, 40, 3), metres
+    )
     said = torch.zeros(1, 40, 3, 4, 4)
     for order in ((0, 1, 0), (1, 1, 0), (0, 1, 1)):
         for k, s in enumerate(order):
@@ -355,7 +364,9 @@ def test_the_windows_are_those_of_another_library():
         for part in ("weight", "bias"):
             for mine, his in names.items():
                 ours[f"{new}{mine}.{part}"] = their[f"{old}{his}.{part}"]
-            three = (their[f"{old}attention.self.{n}.{part}"] for n in ("query", "key", "value"))
+            three = (
+                their[f"{old}attention.self.{n}.{part}"] for n in ("query", "key", "value")
+            )
             ours[f"{new}qkv.{part}"] = torch.cat(list(three))
         ours[f"{new}bias"] = their[f"{old}attention.self.relative_position_bias_table"]
         if i < 3 and j == 0:

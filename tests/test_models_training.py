@@ -165,7 +165,9 @@ def test_added_features_are_near_those_of_the_mixture():
         def permutation(self, n):
             return np.array([1, 0])
 
-    found, mixed = added(torch.stack([a, b]), targets, np.array([True, False]), Swap(), frontend)
+    found, mixed = added(
+        torch.stack([a, b]), targets, np.array([True, False]), Swap(), frontend
+    )
     level, wanted = found[0, :4].mean((1, 2)), mixture[:4].mean((1, 2))
     torch.testing.assert_close(level, wanted, atol=0.4, rtol=0)
     torch.testing.assert_close(

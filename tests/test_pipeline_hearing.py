@@ -73,7 +73,9 @@ def test_the_truth_is_perfect_where_classes_are_told(corpus_dir):
     two = score_tracks(scenes, said, resamples=10)["two"]
     assert two["DoA MAE"]["value"] == pytest.approx(0.0, abs=1e-3)
     assert two["Traj. Acc@20"]["value"] == 100.0
-    pairs = [scene for scene in scenes if len(scene.sources) == 2 and len(told_names(scene)) == 2]
+    pairs = [
+        scene for scene in scenes if len(scene.sources) == 2 and len(told_names(scene)) == 2
+    ]
     assert two["DoA MAE"]["n"] == 2 * len(pairs)
     first = pairs[0]
     swapped = tuple(
@@ -95,7 +97,9 @@ def test_the_trajectory_counts_before_the_first_track(corpus_dir):
     row = SceneTracks(scene_id=scene.scene_id, tracks=(wrong,))
     right = row.model_copy(update={"trajectory": truth_of(scene.sources[0])})
     errors = [
-        score_tracks([scene], {scene.scene_id: each}, resamples=0)["dynamic"]["DoA MAE"]["value"]
+        score_tracks([scene], {scene.scene_id: each}, resamples=0)["dynamic"]["DoA MAE"][
+            "value"
+        ]
         for each in (row, right)
     ]
     assert errors[0] > 30
@@ -153,7 +157,9 @@ def test_train_and_eval_commands_work_together(corpus_dir, tmp_path):
     pytest.importorskip("torch")
     out, cache = tmp_path / "run", tmp_path / "cache"
     common = ("--data", corpus_dir, "--out", out, "--cache", cache)
-    first = run("train", "encoder", "spatial-ast-test", "--stage", 1, *common, "--minutes", 1e-6)
+    first = run(
+        "train", "encoder", "spatial-ast-test", "--stage", 1, *common, "--minutes", 1e-6
+    )
     assert "Stopped after 1 of 4 steps; the same command goes on." in first
     again = run("train", "encoder", "spatial-ast-test", "--stage", 1, *common)
     assert "Stage 1 is finished after 4 steps" in again
@@ -161,7 +167,9 @@ def test_train_and_eval_commands_work_together(corpus_dir, tmp_path):
     with pytest.raises(UserError, match="no stage 3"):
         run("train", "encoder", "spatial-ast-test", "--stage", 3, *common)
     tracks = tmp_path / "t.jsonl"
-    run("eval", "encoder", out / "stage-2", corpus_dir, "--out", tracks, "--name", "Spatial-AST")
+    run(
+        "eval", "encoder", out / "stage-2", corpus_dir, "--out", tracks, "--name", "Spatial-AST"
+    )
     found = read_tracks(tracks)
     assert (found.model, found.input) == ("Spatial-AST", "Binaural")
     row = next(iter(found.scenes.values()))

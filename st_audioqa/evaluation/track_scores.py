@@ -205,7 +205,9 @@ def _two(
     cells = {}
     for column, each in sums.items():
         by_scene = each.reshape(len(chosen), 2, 2).sum(axis=1)
-        values = ratio(resampled_sums(by_scene, resamples, seed)) if chosen else np.array([np.nan])
+        values = (
+            ratio(resampled_sums(by_scene, resamples, seed)) if chosen else np.array([np.nan])
+        )
         cells[column] = _cell(column, values, int((each[:, 1] > 0).sum()))
     return cells
 
@@ -216,7 +218,9 @@ def told_names(scene: Scene) -> tuple[str, ...]:
     return tuple(name for name in names if names.count(name) == 1)
 
 
-def _states(pairs: Sequence[tuple[Scene, SourceTrack]], tracks: Sequence[Track | None]) -> States:
+def _states(
+    pairs: Sequence[tuple[Scene, SourceTrack]], tracks: Sequence[Track | None]
+) -> States:
     """Truth and prediction of some sources, and the bins in which distances count."""
     sources = [source for _, source in pairs]
     shape = (len(sources), N_BINS)
@@ -365,7 +369,11 @@ def _check_names(scenes: Sequence[Scene], predicted: Mapping[str, SceneTracks]) 
     names = {each.name for each in all_labels()}
     names |= {label for scene in scenes for s in scene.sources for label in s.event.labels}
     for row in predicted.values():
-        tracks = (*row.tracks, *(row.asked or ()), *([row.trajectory] if row.trajectory else []))
+        tracks = (
+            *row.tracks,
+            *(row.asked or ()),
+            *([row.trajectory] if row.trajectory else []),
+        )
         for name in [*(row.labels or ()), *(track.label for track in tracks)]:
             if name and name not in names:
                 raise unknown_name(f"label (of scene {row.scene_id})", name, names)

@@ -1,9 +1,10 @@
 """The input features of the encoders in torch, for batches of waveforms.
 
 A front end (`Frontend`) also knows what can be done to its features without the waveform: turns
-of the sound field, and the sum of two clips. `FOAFrontend` computes what `st_audioqa.models.features.foa_features` computes, channel by channel
-(the paper's section 4.1), and on request three more channels with the intensity of the direct
-sound. Levels are kept throughout: they are a cue of distance.
+of the sound field, and the sum of two clips. `FOAFrontend` computes what
+`st_audioqa.models.features.foa_features` computes, channel by channel (the paper's section 4.1),
+and on request three more channels with the intensity of the direct sound. Levels are kept
+throughout: they are a cue of distance.
 """
 
 from __future__ import annotations
@@ -196,7 +197,9 @@ class FOAFrontend(Frontend):
     def _direct(self, audio: Tensor, n_frames: int) -> Tensor:
         """Direct-sound vectors [shape=(batch, 3, n_frames, n_mels)]."""
         per_frame = self.spec.hop // self.direct_hop
-        spectrum = short_time_spectrum(audio, self.direct_window, self.direct_hop, n_frames * per_frame)
+        spectrum = short_time_spectrum(
+            audio, self.direct_window, self.direct_hop, n_frames * per_frame
+        )
         spectrum = spectrum[..., self._inside]
         intensity = _intensity(spectrum)
         energy = 0.5 * (spectrum.real.square() + spectrum.imag.square()).sum(1, keepdim=True)

@@ -10,7 +10,7 @@ from. At the ends the crop is moved inwards. Its classes are then means over the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -112,19 +112,17 @@ def listen(
     for i, ranking in enumerate(labels):
         known = dict(ranking)
         lone = _track(outputs, "", (i,), *ranking[0]) if "direction" in outputs else None
-
-        def track(name: str, column: int, i: int = i, lone: Track | None = lone) -> Track | None:
+        names, tracks = [*likely[i], *wanted[i]], []
+        for column, name in enumerate(names):
             p = known.get(name, 0.0)
-            if "query_direction" in named and name in known:
-                return _track(named, "query_", (i, column), name, p)
-            return None if lone is None else _renamed(lone, name, p)
-
-        names = [*likely[i], *wanted[i]]
-        tracks = [each for k, name in enumerate(names) if (each := track(name, k)) is not None]
-        own = tracks[: len(likely[i])]
-        if len(likely[i]) == 1 or "query_direction" not in named:
+            if name in known and "query_direction" in named:
+                tracks.append(_track(named, "query_", (i, column), name, p))
+            elif lone is not None:
+                tracks.append(replace(lone, label=name, probability=p))
+        own, told = tracks[: len(likely[i])], tracks[len(likely[i]) :]
+        if lone is None or len(likely[i]) == 1 or "query_direction" not in named:
             own = [] if lone is None else [lone]
-        found.append(Heard(ranking, tuple(own), lone, tuple(tracks[len(likely[i]) :])))
+        found.append(Heard(ranking, tuple(own), lone, tuple(told)))
     return found
 
 
@@ -205,11 +203,6 @@ def _likeliest(labels: Sequence[tuple[str, float]], threshold: float) -> list[st
     first = labels[0][0]
     others = [name for name, p in labels[1:] if p >= threshold and not related(name, first)]
     return [first, *others[:1]]
-
-
-def _renamed(track: Track, label: str, probability: float) -> Track:
-    states = (track.activity, track.azimuth_deg, track.elevation_deg, track.distance_m)
-    return Track(label, probability, *states)
 
 
 def _track(

@@ -14,9 +14,10 @@ kind                      file
 The names are read from the public code of both systems; the files themselves have never been tried,
 and what fits by name and shape may still mean another convention:
 
-- Spatial-AST's azimuth is counted from the right hand (in the simulator's frame, listener facing -z)
-  and ours from the front: its rows are turned by 90 classes. Its two ears are the simulator's, ours a
-  computed head; its phase features are 31.25 times smaller, which the first convolution takes over.
+- Spatial-AST's azimuth is counted from the right hand (in the simulator's frame, listener facing
+  -z) and ours from the front: its rows are turned by 90 classes. Its two ears are the simulator's,
+  ours a computed head; its phase features are 31.25 times smaller, which the first convolution
+  takes over.
 - PSELDNets hears W, Y, Z, X at 24 kHz, with intensities of unit length in the order Y, Z, X: these
   are put into the order x, y, z; the mel bands and the length of the vectors are not its own.
 

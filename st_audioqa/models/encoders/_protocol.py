@@ -29,9 +29,10 @@ Outputs = dict[str, Tensor]
 """What an encoder says, by name; one that does not know something leaves it out.
 
 semantic [batch, classes] logits; doa [batch, 3] unit vector and distance_m [batch] of the whole
-clip, beside them whatever its own loss asks for; activity [batch, 40] logits, direction [batch, 40, 3] unit
-vectors and log_distance [batch, 40] of a lone source; query_activity, query_direction and
-query_log_distance [batch, queries, 40, ...] of the source of each class asked for."""
+clip, beside them whatever its own loss asks for; activity [batch, 40] logits, direction
+[batch, 40, 3] unit vectors and log_distance [batch, 40] of a lone source; query_activity,
+query_direction and query_log_distance [batch, queries, 40, ...] of the source of each class asked
+for."""
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,8 @@ class Encoder(SpatialEncoder):
         self.distances = nn.Conv2d(width, TRACKS * n_classes, (height, 1))
         self.semantic = nn.Linear(width, n_classes)
         self.apply(initialise)
+        # Nearly all classes are silent: begin near that, or the first steps learn nothing else.
+        nn.init.trunc_normal_(self.vectors.weight, std=0.002)
 
     def forward(
         self,
@@ -196,7 +198,8 @@ class Encoder(SpatialEncoder):
         return x.unflatten(2, (config.fold, -1)).transpose(2, 3).flatten(3, 4)
 
     def _bins(self, x: Tensor, n_frames: int) -> Tensor:
-        """[shape=(batch, values, 1, time)] -> linear in time, averaged over 40 bins, values last."""
+        """Values of tokens [shape=(batch, values, 1, time)] drawn out linearly to frames and
+        averaged over bins -> [shape=(batch, 40, values)]."""
         x = functional.interpolate(x[:, :, 0], self.config.frames, mode="linear")
         return x[:, :, :n_frames].unflatten(2, (N_BINS, -1)).mean(dim=3).transpose(1, 2)
 

@@ -59,7 +59,9 @@ def validate(
         if dynamic and group != "two":
             found |= _track(group, *(here[n][:, 0] for n in _TRUTH), *_said(here, ""))
         if queries:
-            asked = (here[f"query_{name}"].reshape(-1, *here[name].shape[2:]) for name in _TRUTH)
+            asked = (
+                here[f"query_{name}"].reshape(-1, *here[name].shape[2:]) for name in _TRUTH
+            )
             found |= _track(f"{group}/query", *asked, *_said(here, "query_"))
     return found
 
@@ -117,8 +119,12 @@ def _gathered(
 
 
 _SAID = frozenset(
-    ("semantic", "doa", "distance_m")
-    + tuple(p + n for p in ("", "query_") for n in ("direction", "log_distance"))
+    f"{prefix}{name}"
+    for prefix, names in (
+        ("", ("semantic", "doa", "distance_m", "direction", "log_distance")),
+        ("query_", ("direction", "log_distance")),
+    )
+    for name in names
 )
 
 
