@@ -904,7 +904,7 @@ def eval_compare(
 
 @evaluate.command(name="encoder")
 @click.argument("who")
-@click.argument("folder", type=_CORPUS)
+@click.argument("folder", type=_PLACE)
 @_split
 @click.option("--out", type=_FILE, required=True, help="The tracks.jsonl to be written.")
 @click.option(
@@ -916,7 +916,7 @@ def eval_compare(
 @click.option("--device", help="A torch device; the CPU if left out.")
 def eval_encoder(
     who: str,
-    folder: Path,
+    folder: Place,
     split: str,
     out: Path,
     crop_s: float | None,
@@ -1015,7 +1015,8 @@ def eval_table3(results: tuple[Path, ...], markdown_path: Path | None, intervals
             about.setdefault(key, path)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
-                f"{path} is no result of tracks: wanted what `st-audioqa eval tracks --json` writes."
+                f"{path} is no result of tracks: wanted what `st-audioqa eval tracks --json` "
+                "writes."
             ) from error
         found[name if name not in found else f"{name} ({path})"] = result
     if len(about) > 1:

@@ -49,17 +49,17 @@ def test_the_estimators_hear_every_scene_and_are_scored(corpus_dir, tmp_path):
     assert scores["static"]["DoA MAE"]["value"] < 45
     assert scores["dynamic"]["mAP"]["value"] is None
     assert scores["two"]["DoA MAE"]["n"] == 2 * scores["counts"]["scenes"] - 4
-    told = run("eval", "report", *results, "--markdown", tmp_path / "t.md")
+    told = run("eval", "table3", *results, "--markdown", tmp_path / "t.md")
     assert "Table 3 (b)" in told
     assert "intensity-plain" in told
     assert "| intensity-direct | FOA |" in (tmp_path / "t.md").read_text()
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**scores, "split": "train"}))
     with pytest.raises(UserError, match="different scenes"):
-        run("eval", "report", results[0], other)
+        run("eval", "table3", results[0], other)
     other.write_text("{}")
-    with pytest.raises(UserError, match="one kind"):
-        run("eval", "report", results[0], other)
+    with pytest.raises(UserError, match="no result of tracks"):
+        run("eval", "table3", results[0], other)
 
 
 def test_the_truth_is_perfect_where_classes_are_told(corpus_dir):

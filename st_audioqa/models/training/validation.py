@@ -57,12 +57,13 @@ def validate(
             found["static/doa_mae_deg"] = _mean(clip_errors(error, active))
             found["static/distance_acc"] = _mean(right)
         if dynamic and group != "two":
-            found |= _track(group, *(here[n][:, 0] for n in _TRUTH), *_said(here, ""))
+            truth, metres, active = (here[name][:, 0] for name in _TRUTH)
+            found |= _track(group, truth, metres, active, _said(here, ""))
         if queries:
-            asked = (
+            truth, metres, active = (
                 here[f"query_{name}"].reshape(-1, *here[name].shape[2:]) for name in _TRUTH
             )
-            found |= _track(f"{group}/query", *asked, *_said(here, "query_"))
+            found |= _track(f"{group}/query", truth, metres, active, _said(here, "query_"))
     return found
 
 
@@ -134,8 +135,9 @@ def _said(values: dict[str, Floats], prefix: str) -> tuple[Floats, Floats]:
 
 
 def _track(
-    group: str, truth: Floats, metres: Floats, active: Floats, said: Floats, said_m: Floats
+    group: str, truth: Floats, metres: Floats, active: Floats, both: tuple[Floats, Floats]
 ) -> dict[str, float]:
+    said, said_m = both
     error, sounds = direction_errors_deg(truth, said), active > 0
     return {
         f"{group}/track_doa_mae_deg": _mean(doa_errors(error, sounds)),
