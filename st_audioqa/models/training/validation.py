@@ -51,10 +51,10 @@ def validate(
         precision, _ = resampled_map(here["labels"] > 0, here["semantic"])
         found[f"{group}/mAP"] = float(precision[0])
         if group == "static" and "doa" in here:
-            active = here["active"][:, 0] > 0
+            sounds = here["active"][:, 0] > 0
             error = direction_errors_deg(here["truth"][:, 0, 0], here["doa"])
-            right = distance_accuracy(here["metres"][:, 0, 0], here["distance_m"], active)
-            found["static/doa_mae_deg"] = _mean(clip_errors(error, active))
+            right = distance_accuracy(here["metres"][:, 0, 0], here["distance_m"], sounds)
+            found["static/doa_mae_deg"] = _mean(clip_errors(error, sounds))
             found["static/distance_acc"] = _mean(right)
         if dynamic and group != "two":
             truth, metres, active = (here[name][:, 0] for name in _TRUTH)
