@@ -7,6 +7,7 @@ are put into a fresh model, which is several times faster than the one transform
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
         The file is no GGUF file that transformers can read.
     """
     try:
-        import gguf as _  # transformers imports it only when it reads
+        importlib.import_module("gguf")  # transformers imports it only when it reads
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:

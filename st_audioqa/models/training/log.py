@@ -44,11 +44,13 @@ class MetricsLog:
         self._board = _tensorboard(folder, step)
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:
+        """Takes the terms of one step."""
         for name, value in terms.items():
             self._sums[name] = self._sums.get(name, torch.zeros(())) + value.detach().cpu()
         self._count += 1
 
     def write(self, step: int, more: dict[str, float]) -> dict[str, float]:
+        """Writes the means of the terms since the last line, and gives them."""
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         self._line({"step": step, "time": round(time.time(), 1), **more, "train": means})
@@ -56,10 +58,12 @@ class MetricsLog:
         return means
 
     def metrics(self, step: int, metrics: dict[str, float]) -> None:
+        """Writes the metrics of a validation."""
         self._line({"step": step, "time": round(time.time(), 1), "validation": metrics})
         self._show(step, metrics)
 
     def flush(self) -> None:
+        """Has all of it on disk."""
         if self._board is not None:
             self._board.flush()
 
