@@ -170,7 +170,7 @@ def _compute(task: _Task, tick: Callable[[], object]) -> None:
                 "pieces": pieces,
                 "probability": [float(p) for p in probability],
             }
-        tokens = np.concatenate(found) if found else np.zeros((0, 1), np.float16)
+        joined = np.concatenate(found) if found else np.zeros((0, 1), np.float16)
         with whole(task.tokens) as partial, partial.open("wb") as file:
-            np.save(file, tokens)
+            np.save(file, joined)
         write_text(task.tokens.with_suffix(".json"), json.dumps(index))

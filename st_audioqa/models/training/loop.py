@@ -131,7 +131,8 @@ class _EncoderTask:
         rank: int,
         world: int,
     ) -> None:
-        self.kept, self._plan, self._held_out, self._bf16 = encoder, plan, held_out, bf16
+        self.kept: nn.Module = encoder
+        self._plan, self._held_out, self._bf16 = plan, held_out, bf16
         self._encoder, self._rank, self._world = encoder, rank, world
         stage = self._stage = plan.stage
         self.steps, self.epoch_steps = stage.steps, stage.epoch_steps
