@@ -78,9 +78,9 @@ class Model:
         if query.rule in ("detection", "verification"):
             return self._what(query, request)
         names = [name for name in (query.first, query.second) if name]
-        known = {self._labels[n.lower()]: n for n in names if n.lower() in self._labels}
+        known = {self._labels[n.lower()] for n in names if n.lower() in self._labels}
         estimate = self._estimate(request, tuple(sorted(known)))
-        sources = [self._source(track, known) for track in estimate.tracks]
+        sources = [self._source(track) for track in estimate.tracks]
         return answer_from_tracks(query, sources)
 
     def _what(self, query: Query, request: Request) -> str | None:
@@ -103,9 +103,9 @@ class Model:
             )
         return self._heard[key]
 
-    def _source(self, track: Track, spoken: dict[str, str]) -> HeardSource:
+    def _source(self, track: Track) -> HeardSource:
         return HeardSource(
-            spoken.get(track.label, noun(track.label).text),
+            noun(track.label).text,
             movement(track, self._wanted.moving_m),
             track.azimuth_deg,
             track.elevation_deg,
