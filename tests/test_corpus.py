@@ -384,7 +384,7 @@ def test_load_dataset_reads_both_configurations(corpus_dir, tmp_path):
 
 def test_the_card_counts_what_is_there_and_warns_of_the_mono_trap(corpus_dir):
     text = (corpus_dir / "README.md").read_text()
-    assert text.startswith("---\nlicense:")
+    assert text.startswith('---\npretty_name: "tiny"\nlicense: other\n')
     assert "averages the four ambisonic channels" in text
     assert "| test | 1 | 1 | 1 | 1 | 1 | 5 |" in text
     assert "path: scenes/train-*.parquet" in text

@@ -91,8 +91,7 @@ def test_each_kind_moves_as_its_name_says(drawn_paths):
     offset = flat - flat[:, :1]
     chord = offset[:, -1:] / np.linalg.norm(offset[:, -1:], axis=-1, keepdims=True)
     aside = np.linalg.norm(offset - (offset * chord).sum(-1, keepdims=True) * chord, axis=-1)
-    level = np.linalg.norm(offset[:, -1, [0, 2]], axis=-1)
-    assert (aside.max(axis=1) > 0.12 * level).all()
+    assert (aside.max(axis=1) > 0.12 * np.linalg.norm(offset[:, -1], axis=-1)).all()
 
     stopping = speeds(drawn_paths["stop-and-go"].positions)
     assert ((stopping < 1e-9).sum(axis=1) >= 5).all()

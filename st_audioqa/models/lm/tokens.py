@@ -26,7 +26,7 @@ from st_audioqa.corpus.audio import load_audio
 from st_audioqa.corpus.reader import Corpus
 from st_audioqa.corpus.shards import read_rows
 from st_audioqa.errors import UserError
-from st_audioqa.execution.local import run_tasks
+from st_audioqa.execution import run_tasks
 from st_audioqa.files import whole, write_text
 from st_audioqa.models.estimate import prepare_audio
 from st_audioqa.models.lm.interfaces import Piece
@@ -133,7 +133,9 @@ def build_tokens(
             for _ in range(entry.rows):
                 on_scene()
         else:
-            tasks.append(_Task(corpus.folder / entry.path, path, encoder, interface, told))
+            tasks.append(
+                _Task(corpus.local_folder / entry.path, path, encoder, interface, told)
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for _ in run_tasks(_compute, tasks, workers, on_scene):
         pass
