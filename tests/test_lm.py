@@ -136,6 +136,30 @@ def test_packed_questions_and_answers_are_worth_what_they_are_alone(which, audio
     torch.testing.assert_close(packed, wanted, atol=1e-5, rtol=1e-5)
 
 
+def test_a_step_of_training_on_olmo2_lowers_its_loss_and_leaves_the_base_alone(olmo2, audio):
+    model = make_model(named=str(olmo2))
+    pieces = model.pieces(model.hear(audio, RATE), (CLIP,))
+    asked = [model.asked(Inquiry(q.question, q.options[:1])) for q in QUESTIONS]
+    learned = model.adapters()
+    base = {
+        name: value.detach().clone()
+        for name, value in model.lm.named_parameters()
+        if not value.requires_grad
+    }
+
+    def loss():
+        return -model.log_likelihoods([model.prefix(pieces)], [asked]).sum()
+
+    optimiser = torch.optim.AdamW(learned.values(), lr=1e-3)
+    before = loss()
+    before.backward()
+    optimiser.step()
+    assert float(loss().detach()) < float(before.detach())
+    for name, value in model.lm.named_parameters():
+        if name in base:
+            torch.testing.assert_close(value, base[name], atol=0, rtol=0)
+
+
 def test_gradients_of_packed_questions_are_those_of_separate_ones(paper, audio):
     heard = paper.hear(audio, RATE)
     asked = [paper.asked(Inquiry(q.question, q.options[:1])) for q in QUESTIONS]
