@@ -189,7 +189,7 @@ def _named(
     wanted: Sequence[Sequence[str]],
 ) -> Outputs:
     """Outputs for the likely classes and those asked for, side by side; else nothing."""
-    if encoder.trained_stage < 3:
+    if encoder.trained_stage < encoder.named_stage:
         return {}
     index = {name: i for i, name in enumerate(encoder.labels)}
     rows = [[index.get(n, 0) for n in (*a, *b)] for a, b in zip(likely, wanted, strict=True)]

@@ -79,8 +79,9 @@ class SpatialEncoder(nn.Module, ABC):
     labels: tuple[str, ...]
     """Display names of the classes."""
     trained_stage: int = 0
-    """The last stage that its weights went through: 3 and more know trajectories, 4 and more
-    those of the class that is asked for."""
+    """The last stage that its weights went through: 3 and more know trajectories."""
+    named_stage: ClassVar[int] = 4
+    """From which stage on it knows the trajectory of the class that is asked for."""
 
     @abstractmethod
     def forward(

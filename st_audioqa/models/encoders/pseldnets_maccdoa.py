@@ -123,6 +123,7 @@ class Encoder(SpatialEncoder):
     """
 
     kind: ClassVar[str] = "pseldnets-maccdoa"
+    named_stage = 3  # its trajectories are those of its classes
 
     def __init__(self, config: PSELDNetsConfig) -> None:
         super().__init__()
